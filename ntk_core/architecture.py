@@ -1,0 +1,89 @@
+"""The shape of a fully connected network, validated once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ntk_core.activations import Activation
+
+MAX_DEPTH = 100
+MAX_WIDTH = 10_000_000
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network of `depth` weight matrices, hence `depth - 1` hidden layers (paper, section 2).
+
+    With a_0 = x, the network computes h_{l+1} = W_l a_l / sqrt(n_l) + beta b_l and a_l = sigma(h_l); its output is
+    h_L. All parameters are iid N(0, 1) at initialization.
+
+    Args:
+        depth: number of weight matrices L, 1 to 100.
+        width: neurons of every hidden layer, or a sequence of depth - 1 widths, one a hidden layer.
+        activation: a name from `ntk_core.activations.names()` or an `Activation`.
+        beta: factor of the biases, >= 0.
+        n_in: dimension of the inputs.
+        n_out: number of outputs.
+
+    Raises:
+        ValueError: the sentence names the field and what is allowed.
+    """
+
+    depth: int
+    width: int | tuple[int, ...] = 500
+    activation: str | Activation = "relu"
+    beta: float = 0.1
+    n_in: int = 2
+    n_out: int = 1
+
+    def __post_init__(self) -> None:
+        _check_integer("depth", self.depth, MAX_DEPTH)
+        if isinstance(self.width, Sequence) and not isinstance(self.width, str):
+            object.__setattr__(self, "width", tuple(self.width))
+            if len(self.width) != self.depth - 1:
+                raise ValueError(
+                    f"width: {len(self.width)} widths were given for depth {self.depth}, "
+                    f"which has {self.depth - 1} hidden layers"
+                )
+        for width in self.width if isinstance(self.width, tuple) else (self.width,):
+            _check_integer("width", width, MAX_WIDTH)
+        _check_integer("n_in", self.n_in, MAX_WIDTH)
+        _check_integer("n_out", self.n_out, MAX_WIDTH)
+        if isinstance(self.beta, bool) or not isinstance(self.beta, (int, float)) or not math.isfinite(self.beta):
+            raise ValueError(f"beta: must be a finite number >= 0, got {self.beta!r}")
+        if self.beta < 0:
+            raise ValueError(f"beta: must be >= 0, got {self.beta}")
+        if isinstance(self.activation, str):
+            from ntk_core.names import check_activation
+
+            check_activation(self.activation)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """All layer sizes (n_0, ..., n_L), input and outputs included."""
+        hidden = self.width if isinstance(self.width, tuple) else (self.width,) * (self.depth - 1)
+        return (self.n_in, *hidden, self.n_out)
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of weights and biases, P in the paper."""
+        sizes = self.widths
+        return sum((n + 1) * m for n, m in zip(sizes, sizes[1:], strict=False))
+
+    @property
+    def sigma(self) -> Activation:
+        """The activation as functions of tensors."""
+        from ntk_core import activations
+
+        return activations.get(self.activation)
+
+
+def _check_integer(field: str, value: object, largest: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{field}: must be a whole number, got {value!r}")
+    if not 1 <= value <= largest:
+        raise ValueError(f"{field}: must be between 1 and {largest:,}, got {value:,}")
