@@ -1,0 +1,139 @@
+"""Functional costs C(f) = (1/N) sum_i c(f(x_i), y_i), convex in f (paper, section 3).
+
+Each cost knows c and its first two derivatives in f. All take tensors f and y of shape (..., N, n_out) that broadcast,
+or (N,) for one output; outputs are summed, points are averaged.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+class Cost(ABC):
+    """One convex cost per point; a subclass states c, c' and c''."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def point(self, f: Tensor, y: Tensor) -> Tensor:
+        """c(f, y), elementwise."""
+
+    @abstractmethod
+    def derivative(self, f: Tensor, y: Tensor) -> Tensor:
+        """dc/df, elementwise: the dual element d of section 3, without the 1/N."""
+
+    @abstractmethod
+    def second_derivative(self, f: Tensor, y: Tensor) -> Tensor:
+        """d2c/df2, elementwise, >= 0."""
+
+    def value(self, f: Tensor, y: Tensor) -> Tensor:
+        """C(f): c summed over outputs and averaged over points, shape (...)."""
+        c = self.point(f, y)
+        return c.mean() if c.ndim == 1 else c.sum(-1).mean(-1)
+
+    def check_targets(self, y: Tensor) -> None:
+        """Raises a ValueError where the cost makes no sense for these targets."""
+        if not bool(torch.isfinite(y).all()):
+            raise ValueError("y_train: every target must be a finite number")
+
+
+@dataclass(frozen=True)
+class Squared(Cost):
+    """Least squares, c = (f - y)^2 / 2 (section 5)."""
+
+    name = "squared"
+
+    def point(self, f: Tensor, y: Tensor) -> Tensor:
+        """(f - y)^2 / 2."""
+        return (f - y).square() / 2
+
+    def derivative(self, f: Tensor, y: Tensor) -> Tensor:
+        """The residual f - y."""
+        return f - y
+
+    def second_derivative(self, f: Tensor, y: Tensor) -> Tensor:
+        """One."""
+        return torch.ones_like(f - y)
+
+
+@dataclass(frozen=True)
+class Logistic(Cost):
+    """Cross-entropy of the logit f, c = log(1 + e^f) - p f with p = (1 + y) / 2.
+
+    Targets y in [-1, 1]: labels y = -1, +1 give log(1 + e^(-y f)); values between are probabilities p.
+    """
+
+    name = "logistic"
+
+    def point(self, f: Tensor, y: Tensor) -> Tensor:
+        """p log(1 + e^-f) + (1 - p) log(1 + e^f): the same number without cancellation at large |f|."""
+        p = (1 + y) / 2
+        return p * functional.softplus(-f) + (1 - p) * functional.softplus(f)
+
+    def derivative(self, f: Tensor, y: Tensor) -> Tensor:
+        """sigmoid(f) - p, as (1 - p) sigmoid(f) - p sigmoid(-f)."""
+        p = (1 + y) / 2
+        return (1 - p) * torch.sigmoid(f) - p * torch.sigmoid(-f)
+
+    def second_derivative(self, f: Tensor, y: Tensor) -> Tensor:
+        """sigmoid(f) sigmoid(-f)."""
+        return (torch.sigmoid(f) * torch.sigmoid(-f)).expand(torch.broadcast_shapes(f.shape, y.shape))
+
+    def check_targets(self, y: Tensor) -> None:
+        """Targets must lie in [-1, 1]."""
+        super().check_targets(y)
+        if bool((y.abs() > 1).any()):
+            raise ValueError(
+                f"y_train: the logistic cost needs targets between -1 and 1, "
+                f"got {float(y.min()):g} to {float(y.max()):g}"
+            )
+
+
+@dataclass(frozen=True)
+class Huber(Cost):
+    """Squared near the target, linear beyond `delta`: c = r^2 / 2 if |r| <= delta, else delta (|r| - delta / 2)."""
+
+    delta: float = 0.1
+    name = "huber"
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.delta) and self.delta > 0):
+            raise ValueError(f"delta: must be a finite number > 0, got {self.delta!r}")
+
+    def point(self, f: Tensor, y: Tensor) -> Tensor:
+        """Quadratic inside, linear outside."""
+        r = (f - y).abs()
+        return torch.where(r <= self.delta, r.square() / 2, self.delta * (r - self.delta / 2))
+
+    def derivative(self, f: Tensor, y: Tensor) -> Tensor:
+        """The residual clipped to [-delta, delta]."""
+        return (f - y).clamp(-self.delta, self.delta)
+
+    def second_derivative(self, f: Tensor, y: Tensor) -> Tensor:
+        """One inside, zero outside."""
+        r = f - y
+        return (r.abs() <= self.delta).to(r.dtype)
+
+
+_COSTS: dict[str, type[Cost]] = {cost.name: cost for cost in (Squared, Logistic, Huber)}
+
+
+def names() -> tuple[str, ...]:
+    """Names that `get` knows."""
+    return tuple(_COSTS)
+
+
+def get(cost: str | Cost) -> Cost:
+    """The cost of that name (or the cost itself), or a ValueError that lists the names there are."""
+    if isinstance(cost, Cost):
+        return cost
+    if cost not in _COSTS:
+        raise ValueError(f"cost: {str(cost)[:40]!r} is not known; choose one of {', '.join(_COSTS)}")
+    return _COSTS[cost]()
