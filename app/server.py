@@ -1,0 +1,81 @@
+"""The ASGI application: `streamlit run app/server.py`.
+
+Streamlit serves the pages; beside them are the routes of streams and files. The engine starts before the first visit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import importlib
+import logging
+import pkgutil
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+# Streamlit puts this folder on the path; the packages `app` and `ntk_core` are in the one above it.
+sys.path[:0] = [root for root in [str(Path(__file__).resolve().parents[1])] if root not in sys.path]
+
+import streamlit as st  # noqa: E402
+
+import app as package  # noqa: E402
+from app import charts, resources, server_state  # noqa: E402
+from app.stream import Streams  # noqa: E402
+from ntk_core import experiments  # noqa: E402
+
+logger = logging.getLogger("app.server")
+
+PAGES = ("app.main", "app.server", "app.views")  # scripts that only run inside a session
+
+
+def base_path() -> str:
+    """Where the app is served, "" or "/path": Streamlit prefixes its own routes, not ours."""
+    path = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{path}" if path else ""
+
+
+def warm_up() -> None:
+    """Imports what the first visit would import, and compresses plotly.js."""
+    for module in pkgutil.walk_packages(package.__path__, "app."):
+        if not module.name.startswith(PAGES):
+            importlib.import_module(module.name)
+    for name in experiments.names():
+        experiments.load(name)
+    resources.compressed_plotly()
+
+
+@asynccontextmanager
+async def lifespan(_: Any) -> AsyncIterator[None]:
+    """Starts the engine and warms up; closes both when the server leaves."""
+    await asyncio.gather(asyncio.to_thread(server_state.engine), asyncio.to_thread(warm_up))
+    gc.collect()
+    gc.freeze()  # what is here now stays: the collector need not walk it again
+    _on_signal(streams.close)
+    try:
+        yield
+    finally:
+        streams.close()
+        await asyncio.to_thread(server_state.close)
+
+
+def _on_signal(close: Callable[[], None]) -> None:
+    """Also calls `close` at SIGINT and SIGTERM: the server waits for open streams before it ends the lifespan."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        previous = signal.getsignal(number)
+
+        def handle(received: int, frame: Any, previous: Any = previous) -> None:
+            loop.call_soon_threadsafe(close)
+            if callable(previous):
+                previous(received, frame)
+
+        signal.signal(number, handle)
+
+
+base = base_path()
+streams = Streams(server_state.engine, charts.draw, charts.caption)
+app = st.App("main.py", lifespan=lifespan, routes=[*streams.routes(base), *resources.routes(base, server_state.engine)])

@@ -1,0 +1,286 @@
+"""The client side of the engine: previews at once, runs in the background, both on Dask workers."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from concurrent.futures import CancelledError
+from typing import Any
+
+from distributed import Client, Future, KilledWorker
+
+from ntk_core.budget import Plan
+from ntk_core.engine import jobs
+from ntk_core.engine.child import Child
+from ntk_core.engine.errors import ENGINE_LOST, UNEXPECTED, WORKER_DIED, EngineError
+from ntk_core.engine.preview import Preview, PreviewCache
+from ntk_core.engine.run import Run
+from ntk_core.engine.runs import Runs
+from ntk_core.snapshot import Snapshot
+from ntk_core.spec import ExperimentSpec
+
+logger = logging.getLogger(__name__)
+
+PREVIEW_SECONDS = 120.0  # a preview takes milliseconds; the first one waits for the workers to start
+FIRST_GRACE = 30.0  # seconds a page may take from submitting a run to opening its stream
+
+
+class Engine:
+    """Runs experiments for a web process (or a script). Make one with `Engine.start`; every method is thread-safe.
+
+    Two kinds of work never wait for each other: previews have a worker of their own (Dask resource "theory"), runs have
+    the others ("training").
+    """
+
+    def __init__(self, address: str | None, options: dict[str, int], grace: float, keep_bytes: int, cache_bytes: int):
+        self._external, self._options, self._grace = address, options, grace
+        self._runs, self._previews = Runs(keep_bytes), PreviewCache(cache_bytes)
+        self._lock = threading.RLock()
+        self._child: Child | None = None
+        self._client: Client | None = None
+        self._futures: dict[Run, Future] = {}
+        self._closed = False
+
+    @classmethod
+    def start(
+        cls,
+        address: str | None = None,
+        *,
+        workers: int = 0,
+        threads: int = 0,
+        memory_limit: int = 0,
+        grace: float = 10.0,
+        keep_bytes: int = 64 << 20,
+        cache_bytes: int = 16 << 20,
+    ) -> Engine:
+        """Connects to the Dask scheduler at `address`, or starts a child process tree if there is none.
+
+        Args:
+            address: of a scheduler whose workers offer the resources "theory" and "training".
+            workers: training workers of the child; 0: one for every four cores.
+            threads: torch's threads in each worker of the child; 0: the cores shared out.
+            memory_limit: bytes for each training worker of the child; 0: a share of this machine's memory.
+            grace: seconds a dropped viewer may take to come back before a run is cancelled.
+            keep_bytes, cache_bytes: bounds on the ended runs and on the previews kept in memory.
+
+        Raises:
+            EngineError: no scheduler answers, or the child does not start.
+        """
+        options = {"workers": workers, "threads": threads, "memory_limit": memory_limit}
+        engine = cls(address, options, grace, keep_bytes, cache_bytes)
+        engine._connected()
+        return engine
+
+    @property
+    def address(self) -> str:
+        """The scheduler's address."""
+        return self._connected().scheduler_info(n_workers=0)["address"]
+
+    def preview(self, spec: ExperimentSpec) -> Preview:
+        """The limit's theory and the plan of a spec; blocks for milliseconds, or not at all if it is cached.
+
+        Raises:
+            ValueError: the experiment's own sentence about the spec.
+            EngineError: the computation failed for another reason.
+        """
+        preview = self._previews.get(spec.key)
+        if preview is None:
+            preview = self._compute_preview(spec)
+            self._previews.put(spec.key, preview)
+        return preview
+
+    def submit(self, spec: ExperimentSpec, viewer: str = "") -> Run:
+        """The run of this spec: the one that is queued, running or finished, else a new one.
+
+        Args:
+            spec: what to run.
+            viewer: who will watch it, if known; the run is cancelled if nobody does within half a minute.
+        """
+        with self._lock:
+            run = self._runs.get(spec.key)
+            if run is not None and run.state in ("queued", "running", "finished"):
+                if not run.final:
+                    run.viewers.expect(viewer, FIRST_GRACE)
+                return run
+            # After a stop the worker may still be at the old task's last step: a new attempt has a name of its own.
+            task = spec.key if run is None else f"{spec.key}-{uuid.uuid4().hex[:8]}"
+            return self._submit(spec, task, viewer)
+
+    def get(self, key: str) -> Run | None:
+        """The run of that key, if this process knows it."""
+        return self._runs.get(key)
+
+    def status(self) -> dict[str, Any]:
+        """Facts about the engine: address, workers by slot, runs by state."""
+        slots = [slot for worker in _workers(self._connected()) for slot in worker["resources"]]
+        states = [run.state for run in self._runs.active()]
+        return {
+            "address": self.address,
+            "theory": slots.count("theory"),
+            "training": slots.count("training"),
+            "queued": states.count("queued"),
+            "running": states.count("running"),
+        }
+
+    def close(self) -> None:
+        """Cancels everything that runs for this process and ends the child."""
+        with self._lock:
+            self._closed = True
+            self._disconnect("stopped", None)
+
+    # Connection
+
+    def _connected(self) -> Client:
+        """The client; connects first, or again after the child or the scheduler was lost."""
+        with self._lock:
+            if self._closed:
+                raise EngineError("the engine is closed")
+            lost = self._client is not None and self._client.status != "running"
+            if lost or (self._child is not None and not self._child.alive):
+                logger.error("the engine was lost; connecting again")
+                self._disconnect("failed", ENGINE_LOST)
+            if self._client is None:
+                self._client = self._connect()
+                self._client.subscribe_topic(jobs.TOPIC, self._on_message)
+            return self._client
+
+    def _connect(self) -> Client:
+        if self._external is None:
+            self._child = Child(**self._options)
+            threading.Thread(target=self._mourn, args=[self._child], name="engine-child", daemon=True).start()
+        address = self._external or self._child.address  # type: ignore[union-attr]
+        try:
+            return Client(address, timeout=20, set_as_default=False, name="ntk-explorer")
+        except OSError as error:
+            raise EngineError(f"no Dask scheduler answers at {address}") from error
+
+    def _disconnect(self, state: str, error: str | None) -> None:
+        for run in self._runs.active():
+            self._end(run, state, error)
+        if self._client is not None:
+            self._client.close(timeout=2)
+        if self._child is not None:
+            self._child.close()
+        self._client = self._child = None
+
+    def _mourn(self, child: Child) -> None:
+        """Waits for a child's end; if it was not meant, its runs have failed."""
+        child.process.wait()
+        with self._lock:
+            if child is self._child and not self._closed:
+                logger.error("the engine's child ended with exit code %s", child.process.returncode)
+                for run in self._runs.active():
+                    self._end(run, "failed", ENGINE_LOST)
+
+    # Previews
+
+    def _compute_preview(self, spec: ExperimentSpec) -> Preview:
+        client = self._connected()
+        key = f"theory-{spec.key}"
+        self._check_slots(client)
+        future = client.submit(jobs.preview, spec.model_dump_json(), key=key, resources={"theory": 1})
+        try:
+            answer = future.result(timeout=PREVIEW_SECONDS)
+        except KilledWorker:
+            raise EngineError(WORKER_DIED) from None
+        except (CancelledError, TimeoutError, OSError) as error:
+            raise EngineError("the engine does not answer; try again in a moment") from error
+        if "theory" not in answer:
+            raise _preview_error(spec, answer)
+        theory = Snapshot.from_bytes(answer["theory"])
+        return Preview(theory, Plan.from_json(answer["plan"]), bytes=len(answer["theory"]))
+
+    # Runs
+
+    def _submit(self, spec: ExperimentSpec, task: str, viewer: str) -> Run:
+        client = self._connected()
+        self._check_slots(client)
+        run = Run(spec, task, self._abandoned, self._grace)
+        run.viewers.expect(viewer, FIRST_GRACE)
+        self._runs.add(run)
+        self._send(client, run)
+        if self._external:
+            # Another web process may have started the same task: its snapshots so far are with the worker.
+            threading.Thread(target=self._catch_up, args=[client, run], name="catch-up", daemon=True).start()
+        return run
+
+    def _send(self, client: Client, run: Run) -> None:
+        fields = run.spec.model_dump_json()
+        future = client.submit(jobs.run, fields, key=run.task, resources={"training": 1}, pure=False)
+        self._futures[run] = future
+        future.add_done_callback(lambda done: self._settle(run, done))
+
+    def _catch_up(self, client: Client, run: Run) -> None:
+        try:
+            for messages in client.run(jobs.posted, run.task, on_error="ignore").values():
+                for message in messages or ():
+                    self._deliver(run, message)
+        except (OSError, CancelledError):
+            logger.exception("could not ask the workers for the snapshots of %s so far", run.task)
+
+    def _on_message(self, event: tuple[float, dict[str, Any]]) -> None:
+        """Handler of the topic, in the client's own thread."""
+        message = event[1]
+        run = self._runs.of_task(message["task"])
+        if run is not None:
+            self._deliver(run, message)
+
+    @staticmethod
+    def _deliver(run: Run, message: dict[str, Any]) -> None:
+        if message["kind"] == "started":
+            run.start()
+        else:
+            run.accept(message["number"], message["data"])
+
+    def _settle(self, run: Run, future: Future) -> None:
+        """Ends the run by its task's outcome, or by what became of its worker."""
+        if run.final:
+            return
+        try:
+            outcome = future.result(timeout=30)
+        except KilledWorker:
+            self._end(run, "failed", WORKER_DIED)
+        except (CancelledError, TimeoutError, OSError):
+            self._end(run, "failed", ENGINE_LOST)
+        except Exception:
+            logger.exception("run %s failed outside its job", run.key)
+            self._end(run, "failed", UNEXPECTED)
+        else:
+            if outcome["traceback"]:
+                logger.error("run %s failed:\n%s", run.key, outcome["traceback"])
+            self._end(run, outcome["state"], outcome["error"])
+
+    def _abandoned(self, run: Run) -> None:
+        self._end(run, "stopped", None)
+
+    def _end(self, run: Run, state: str, error: str | None) -> None:
+        with self._lock:
+            if not run.end(state, error):
+                return
+            future = self._futures.pop(run, None)
+            self._runs.ended(run)
+            if future is not None and self._client is not None and self._client.status == "running":
+                future.cancel()  # drops this client's interest; the worker notices if it was the last
+
+    def _check_slots(self, client: Client) -> None:
+        """A foreign cluster may have workers that our tasks would never be sent to."""
+        workers = _workers(client) if self._external else []
+        if workers and not any({"theory", "training"} & set(worker["resources"]) for worker in workers):
+            raise EngineError(
+                "no worker of the cluster offers the resources theory and training: start some with "
+                "python -m ntk_core.engine.cluster --connect ADDRESS"
+            )
+
+
+def _workers(client: Client) -> list[dict[str, Any]]:
+    # Not client.scheduler_info(): a periodic update may empty its list of workers just before it is read.
+    assert client.scheduler is not None
+    return list(client.sync(client.scheduler.identity, n_workers=-1)["workers"].values())
+
+
+def _preview_error(spec: ExperimentSpec, answer: dict[str, Any]) -> Exception:
+    if answer["error"] is not None:
+        return ValueError(answer["error"])
+    logger.error("preview of %s failed:\n%s", spec.key, answer["traceback"])
+    return EngineError(UNEXPECTED)

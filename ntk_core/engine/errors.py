@@ -1,0 +1,11 @@
+"""What the engine says when something other than the spec is wrong, one sentence each."""
+
+from __future__ import annotations
+
+WORKER_DIED = "the worker died, probably out of memory: lower the width or the number of seeds"
+ENGINE_LOST = "the engine stopped while this was running: start it again"
+UNEXPECTED = "something went wrong inside the computation; the server's log has the details"
+
+
+class EngineError(RuntimeError):
+    """The engine cannot do what it was asked; its message is a sentence for the page."""

@@ -1,0 +1,147 @@
+"""What runs on a worker: previews (theory and plan) and runs (the stream of snapshots).
+
+A job returns plain data, errors included: nothing but the death of its worker looks like an error to Dask. This module
+is also the workers' preload: it imports torch before the first job asks for it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import time
+import traceback
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from distributed import get_worker
+
+from ntk_core import experiments
+from ntk_core.engine.errors import UNEXPECTED
+from ntk_core.interrupt import Interrupted, check, while_wanted
+from ntk_core.spec import sentences
+
+if TYPE_CHECKING:
+    from distributed import Worker
+
+    from ntk_core.snapshot import Snapshot
+
+TOPIC = "ntk-runs"
+PARTIAL_EVERY = 0.2  # seconds between partial snapshots at most; complete ones are always posted
+RUNS_REMEMBERED = 2  # whose snapshots a worker can repeat to a late client: the running one and the one before
+
+
+class Outcome(TypedDict):
+    """How a run ended."""
+
+    state: str  # "finished", "stopped" or "failed"
+    error: str | None  # a sentence for the page
+    traceback: str | None  # for the server's log, when the error is not about the spec
+
+
+def dask_setup(worker: Worker) -> None:
+    """Preload hook: torch is imported now; training yields the processor to theory and to the web process."""
+    import torch  # noqa: F401
+
+    if "training" in worker.state.total_resources and "theory" not in worker.state.total_resources:
+        os.nice(5)
+
+
+def preview(fields: str) -> dict[str, Any]:
+    """The limit's theory and the run's plan of a spec (JSON): {"theory", "plan"}, or {"error", "traceback"}."""
+    _set_threads()
+    try:
+        spec = experiments.parse(json.loads(fields))
+        experiment = experiments.load(spec.experiment)
+        return {"theory": experiment.theory(spec).to_bytes(), "plan": experiment.plan(spec).to_json()}
+    except ValueError as error:
+        return {"error": "; ".join(sentences(error)), "traceback": None}
+    except Exception:
+        return {"error": None, "traceback": traceback.format_exc()}
+
+
+def run(fields: str) -> Outcome:
+    """Iterates the experiment's run(spec), posting each snapshot on the topic, until the end or until cancelled."""
+    worker = get_worker()
+    post = Post(worker, worker.get_current_task())
+    _set_threads()
+    try:
+        with while_wanted(post.wanted):
+            _iterate(fields, post)
+    except Interrupted:
+        return Outcome(state="stopped", error=None, traceback=None)
+    except ValueError as error:
+        return Outcome(state="failed", error="; ".join(sentences(error)), traceback=None)
+    except Exception:
+        return Outcome(state="failed", error=UNEXPECTED, traceback=traceback.format_exc())
+    finally:
+        _return_memory()
+    return Outcome(state="finished", error=None, traceback=None)
+
+
+def posted(task: str) -> list[dict[str, Any]] | None:
+    """The messages that a run on this worker has posted so far, or None if it was not here."""
+    return list(_posted[task]) if task in _posted else None
+
+
+def _iterate(fields: str, post: Post) -> None:
+    spec = experiments.parse(json.loads(fields))
+    experiment = experiments.load(spec.experiment)
+    post.started()
+    refusal = experiment.plan(spec).refusal
+    if refusal:
+        raise ValueError(refusal)
+    for snapshot in experiment.run(spec):
+        post.frame(snapshot)
+        check()
+
+
+_posted: OrderedDict[str, list[dict[str, Any]]] = OrderedDict()
+
+
+class Post:
+    """One run's way out of its worker."""
+
+    def __init__(self, worker: Worker, task: Any):
+        self.worker, self.task = worker, task
+        self.last = -float("inf")
+        self.sent = _posted[task] = []
+        _posted.move_to_end(task)
+        while len(_posted) > RUNS_REMEMBERED:
+            _posted.popitem(last=False)
+
+    def wanted(self) -> bool:
+        """Whether some client still wants this run: Dask marks the worker's task otherwise."""
+        task = self.worker.state.tasks.get(self.task)
+        return task is not None and task.state in ("executing", "long-running")
+
+    def started(self) -> None:
+        """Says that the run has left the queue."""
+        self._send({"kind": "started"})
+
+    def frame(self, snapshot: Snapshot) -> None:
+        """Posts a snapshot, unless it is partial and the last one left a moment ago."""
+        now = time.monotonic()
+        if snapshot.complete or now - self.last >= PARTIAL_EVERY:
+            self.last = now
+            self._send({"kind": "frame", "data": snapshot.to_bytes()})
+
+    def _send(self, message: dict[str, Any]) -> None:
+        message |= {"task": self.task, "number": len(self.sent)}
+        self.sent.append(message)
+        self.worker.log_event(TOPIC, message)
+
+
+def _set_threads() -> None:
+    """Gives torch its threads. Dask starts workers with one; OpenMP keeps the number for each calling thread."""
+    import torch
+
+    torch.set_num_threads(int(os.environ.get("NTK_THREADS") or os.cpu_count() or 1))
+
+
+def _return_memory() -> None:
+    """Hands freed memory back to the system: the workers' allocator keeps it between the steps of a run."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError, TypeError):
+        return  # not glibc: its allocator decides by itself

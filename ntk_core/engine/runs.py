@@ -1,0 +1,57 @@
+"""The runs a web process knows, by key; finished ones are kept while there is room."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+from ntk_core.engine.run import Run
+
+
+class Runs:
+    """Runs by key and by task. Beyond `limit` bytes of snapshots, ended runs that nobody watches are forgotten.
+
+    The one used for longest goes first; the most recent one always stays.
+    """
+
+    def __init__(self, limit: int):
+        self.limit = limit
+        self._by_key: OrderedDict[str, Run] = OrderedDict()
+        self._by_task: dict[str, Run] = {}
+        self._lock = threading.Lock()
+
+    def add(self, run: Run) -> None:
+        """Adds a run; an ended one of the same key gives way."""
+        with self._lock:
+            self._by_key[run.key] = run
+            self._by_key.move_to_end(run.key)
+            self._by_task[run.task] = run
+
+    def get(self, key: str) -> Run | None:
+        """The run of that key, now the most recent one."""
+        with self._lock:
+            if key in self._by_key:
+                self._by_key.move_to_end(key)
+            return self._by_key.get(key)
+
+    def of_task(self, task: str) -> Run | None:
+        """The run that a message of the cluster is about, if it is going on here."""
+        return self._by_task.get(task)
+
+    def active(self) -> list[Run]:
+        """Runs that have not ended."""
+        with self._lock:
+            return list(self._by_task.values())
+
+    def ended(self, run: Run) -> None:
+        """Takes note that a run ended, and makes room."""
+        with self._lock:
+            self._by_task.pop(run.task, None)
+            kept = [r for r in self._by_key.values() if r.final]
+            surplus = sum(r.bytes for r in kept) - self.limit
+            for old in kept[:-1]:
+                if surplus <= 0:
+                    break
+                if not len(old.viewers):
+                    del self._by_key[old.key]
+                    surplus -= old.bytes
