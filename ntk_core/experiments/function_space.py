@@ -1,0 +1,142 @@
+"""Figure 2 of the paper: networks trained on points of the circle, beside the infinite ensemble's Gaussian."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from ntk_core import data
+from ntk_core.experiments import _common as common
+from ntk_core.snapshot import Snapshot, labelled
+from ntk_core.spec import TrainingSpec, Width
+
+if TYPE_CHECKING:
+    from ntk_core.budget import Plan
+    from ntk_core.dynamics import InfiniteEnsemble
+
+Points = Literal["paper", "even", "custom"]
+Target = Literal["product", "sine", "cosine_3", "square", "bump"]  # the names of data.TARGETS
+Angle = Annotated[float, Field(ge=-2 * math.pi, le=2 * math.pi)]
+Value = Annotated[float, Field(ge=-100, le=100)]
+
+
+class Spec(TrainingSpec):
+    """Defaults are the paper's figure 2."""
+
+    experiment: Literal["function_space"] = "function_space"
+    widths: tuple[Width, ...] = Field((50, 1000), min_length=1, max_length=6)
+    time: float = Field(1000.0, ge=0, description="t = steps x learning rate")
+    points: Points = Field("paper", description="the paper's four points, evenly spaced ones, or one's own")
+    n_train: int = Field(8, ge=1, le=256, description="how many even points")
+    target: Target = Field("product", description="target at the even points")
+    custom: tuple[tuple[Angle, Value], ...] = Field((), max_length=64, description="one's own points (angle, target)")
+    angles: int = Field(181, ge=3, le=1001, description="points of the curves, from -pi to pi")
+
+    @model_validator(mode="after")
+    def _check_points(self) -> Spec:
+        if self.points == "custom" and not self.custom:
+            raise ValueError("custom: no training point is given; add at least one pair of angle and target")
+        return self
+
+
+def training_set(spec: Spec) -> tuple[data.Floats, data.Floats]:
+    """Angles (N,) and targets (N,) of the spec."""
+    if spec.points == "paper":
+        return data.paper_points()
+    if spec.points == "even":
+        gamma = data.even_angles(spec.n_train)
+        return gamma, data.circle_target(spec.target, gamma)
+    gamma, y = np.array(spec.custom).T
+    # Angles a whole turn apart are one point, and so are angles closer than anyone can click.
+    return np.round((gamma + np.pi) % (2 * np.pi) - np.pi, 6), y
+
+
+def theory(spec: Spec) -> Snapshot:
+    """Mean and standard deviation of f_t along the circle at every output time and at infinity."""
+    train_gamma, train_y = training_set(spec)
+    gamma = data.angle_grid(spec.angles)
+    ensemble = _ensemble(spec)
+    largest = float(ensemble.values[-1])
+    rule, rule_name = common.theory_rule(spec, largest)
+    ensemble = ensemble.under(rule)
+    view = ensemble.on(data.circle(gamma))
+    times = (*spec.times, math.inf)
+    mean, std = view.marginals(times)
+    posterior = ensemble.ntk_posterior(data.circle(gamma))
+    arrays = labelled(
+        gamma=(("gamma",), gamma),
+        times=(("times",), times),
+        mean=(("times", "gamma"), mean.numpy()),
+        std=(("times", "gamma"), std.numpy()),
+        cost=(("times",), [ensemble.expected_cost(t) for t in times]),
+        gp_mean=(("gamma",), posterior.mean.numpy()),
+        gp_std=(("gamma",), posterior.std.numpy()),
+        train_gamma=(("point",), train_gamma),
+        train_y=(("point",), train_y),
+    )
+    info = {
+        "largest_eigenvalue": largest,
+        "stable_rate": common.stable_rate(spec, largest),
+        "rule": rule_name,
+        "conflict": _conflict(spec),
+    }
+    return Snapshot(0, 0.0, arrays, progress=1.0, info=info)
+
+
+def plan(spec: Spec) -> Plan:
+    """Predicted cost of the run, with warnings."""
+    from ntk_core.budget import plan_training
+
+    n_train = len(training_set(spec)[0])
+    largest = float(_ensemble(spec).values[-1])
+    return common.with_warnings(plan_training(spec, n_train, spec.angles, 2), spec, largest, _conflict(spec))
+
+
+def run(spec: Spec) -> Iterator[Snapshot]:
+    """Trains all networks; every snapshot has f_t along the circle for each width and seed."""
+    from ntk_core.lockstep import train_together
+
+    train_gamma, y = training_set(spec)
+    gamma = data.angle_grid(spec.angles)
+    points = data.circle(gamma)
+    f = np.full((len(spec.widths), spec.seeds, spec.angles), np.nan, dtype=np.float32)
+    diverged = np.zeros(f.shape[:2], dtype=bool)
+    history = common.Histories(spec, "cost")
+    for update in train_together(
+        spec, data.circle(train_gamma), y, points=points, n_in=2, plan=common.start(plan(spec))
+    ):
+        group = (update.width_index, update.seeds)
+        f[group] = common.numbers(update.network(points)[..., 0])
+        diverged[group] = common.flags(update.diverged)
+        history.record(update, cost=common.squared_cost(update))
+        arrays = labelled(
+            gamma=(("gamma",), gamma),
+            width=(("width",), spec.widths),
+            f=(("width", "seed", "gamma"), f.copy()),
+            diverged=(("width", "seed"), diverged.copy()),
+        )
+        yield common.snapshot(update, arrays | history.until(update.index))
+
+
+def _conflict(spec: Spec) -> str | None:
+    gamma, y = training_set(spec)
+    return data.conflict_sentence(data.circle(gamma), y)
+
+
+def _ensemble(spec: Spec) -> InfiniteEnsemble:
+    gamma, y = training_set(spec)
+    return _cached_ensemble(spec.depth, spec.activation, spec.beta, tuple(gamma), tuple(y))
+
+
+@lru_cache(maxsize=8)
+def _cached_ensemble(
+    depth: int, activation: str, beta: float, gamma: tuple[float, ...], y: tuple[float, ...]
+) -> InfiniteEnsemble:
+    from ntk_core.dynamics import InfiniteEnsemble
+
+    return InfiniteEnsemble(common.limit_of(depth, activation, beta, 2), data.circle(gamma), y)
