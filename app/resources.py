@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ntk_core.engine import Engine
 
 DIGITS = Path(__file__).resolve().parents[1] / "assets" / "mnist_5k.npz"
-HEAVY = ("torch", "pandas", "plotly", "xarray", "scipy")  # what the web process should do without
+HEAVY = ("torch", "pandas", "xarray", "scipy")  # what the web process should do without
 YEAR = "public, max-age=31536000, immutable"
 DAY = "public, max-age=86400"
 

@@ -33,8 +33,16 @@ class Engine:
     the others ("training").
     """
 
-    def __init__(self, address: str | None, options: dict[str, int], grace: float, keep_bytes: int, cache_bytes: int):
-        self._external, self._options, self._grace = address, options, grace
+    def __init__(
+        self,
+        address: str | None,
+        options: dict[str, int],
+        timeout: float,
+        grace: float,
+        keep_bytes: int,
+        cache_bytes: int,
+    ):
+        self._external, self._options, self._timeout, self._grace = address, options, timeout, grace
         self._runs, self._previews = Runs(keep_bytes), PreviewCache(cache_bytes)
         self._lock = threading.RLock()
         self._child: Child | None = None
@@ -53,6 +61,7 @@ class Engine:
         grace: float = 10.0,
         keep_bytes: int = 64 << 20,
         cache_bytes: int = 16 << 20,
+        timeout: float = 20.0,
     ) -> Engine:
         """Connects to the Dask scheduler at `address`, or starts a child process tree if there is none.
 
@@ -62,13 +71,14 @@ class Engine:
             threads: torch's threads in each worker of the child; 0: the cores shared out.
             memory_limit: bytes for each training worker of the child; 0: a share of this machine's memory.
             grace: seconds a dropped viewer may take to come back before a run is cancelled.
+            timeout: seconds to wait for the scheduler's answer.
             keep_bytes, cache_bytes: bounds on the ended runs and on the previews kept in memory.
 
         Raises:
             EngineError: no scheduler answers, or the child does not start.
         """
         options = {"workers": workers, "threads": threads, "memory_limit": memory_limit}
-        engine = cls(address, options, grace, keep_bytes, cache_bytes)
+        engine = cls(address, options, timeout, grace, keep_bytes, cache_bytes)
         engine._connected()
         return engine
 
@@ -151,7 +161,7 @@ class Engine:
             threading.Thread(target=self._mourn, args=[self._child], name="engine-child", daemon=True).start()
         address = self._external or self._child.address  # type: ignore[union-attr]
         try:
-            return Client(address, timeout=20, set_as_default=False, name="ntk-explorer")
+            return Client(address, timeout=self._timeout, set_as_default=False, name="ntk-explorer")
         except OSError as error:
             raise EngineError(f"no Dask scheduler answers at {address}") from error
 

@@ -1,0 +1,32 @@
+"""Fixtures that several test modules share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+
+import tests.toys
+from ntk_core import experiments
+from ntk_core.engine import Engine
+
+THREADS = 2
+MEMORY = 1500 * 10**6
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """An engine with one training worker whose processes know the toy experiment; started once for all tests."""
+    os.environ["DASK_DISTRIBUTED__WORKER__PRELOAD"] = f'["{tests.toys.__name__}"]'
+    engine = Engine.start(workers=1, threads=THREADS, memory_limit=MEMORY, grace=0.5)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def toy(request: pytest.FixtureRequest) -> Callable:
+    """Makes specs of the toy experiment that no other test makes."""
+    spec = experiments.load("toy").Spec
+    nonce = abs(hash(request.node.nodeid)) % 2**31
+    return lambda **fields: spec(**({"nonce": nonce} | fields))
