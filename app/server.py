@@ -29,7 +29,7 @@ from ntk_core import experiments  # noqa: E402
 
 logger = logging.getLogger("app.server")
 
-PAGES = ("app.main", "app.server", "app.views")  # scripts that only run inside a session
+SCRIPTS = ("app.main", "app.server")  # not for import: one runs inside sessions, the other is this
 
 
 def base_path() -> str:
@@ -38,10 +38,16 @@ def base_path() -> str:
     return f"/{path}" if path else ""
 
 
+def chart_options(spec: Any) -> set[str]:
+    """Names of the options that the chart of this spec takes: the page's controls of the group "chart"."""
+    view = importlib.import_module(f"app.views.{spec.experiment}").VIEW
+    return {control.name for control in view.table if control.group == "chart"}
+
+
 def warm_up() -> None:
     """Imports what the first visit would import, and compresses plotly.js."""
     for module in pkgutil.walk_packages(package.__path__, "app."):
-        if not module.name.startswith(PAGES):
+        if module.name not in SCRIPTS:
             importlib.import_module(module.name)
     for name in experiments.names():
         experiments.load(name)
@@ -77,5 +83,5 @@ def _on_signal(close: Callable[[], None]) -> None:
 
 
 base = base_path()
-streams = Streams(server_state.engine, charts.draw, charts.caption)
+streams = Streams(server_state.engine, charts.draw, charts.caption, chart_options)
 app = st.App("main.py", lifespan=lifespan, routes=[*streams.routes(base), *resources.routes(base, server_state.engine)])

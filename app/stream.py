@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse, Response
@@ -38,10 +38,17 @@ class Streams:
         engine: gives the engine.
         draw: `app.charts.draw`, or another function of the same signature.
         caption: `app.charts.caption`: spec and time -> the clock's line.
+        options: the names of the options that a spec's chart takes.
     """
 
-    def __init__(self, engine: Callable[[], Engine], draw: Draw, caption: Callable[[Any, float], str]):
-        self.engine = engine
+    def __init__(
+        self,
+        engine: Callable[[], Engine],
+        draw: Draw,
+        caption: Callable[[Any, float], str],
+        options: Callable[[Any], Collection[str]],
+    ):
+        self.engine, self.options = engine, options
         self.frames = FrameCache(draw, caption)
         self._open: set[asyncio.Task] = set()
         self.closing = False
@@ -57,7 +64,7 @@ class Streams:
         """All complete frames so far in order, then live ones, until the run has ended."""
         try:
             run, viewer = self._run(request), url_checks.viewer(request)
-            options = url_checks.options(request, run.spec)
+            options = url_checks.options(request, self.options(run.spec))
         except url_checks.UrlError as problem:
             return _refuse(problem)
         return events.EventStream(lambda send: self._watched(run, viewer, options, send))

@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-
-    from ntk_core.spec import ExperimentSpec
 
 MAX_OPTIONS = 500  # characters
 MAX_TEXT = 40
 
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,39}-[0-9a-f]{20}")
 _VIEWER = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,23}")
 
 
 class UrlError(ValueError):
@@ -44,11 +42,8 @@ def viewer(request: Request) -> str:
     return text
 
 
-def options(request: Request, spec: ExperimentSpec) -> dict[str, Any]:
-    """The parameter `options`: the chart's options by name, without those that are off.
-
-    Where a chart module lists its options as OPTIONS, others are refused.
-    """
+def options(request: Request, known: Collection[str]) -> dict[str, Any]:
+    """The parameter `options`: the chart's options by name, all of them `known`, without those that are off."""
     text = request.query_params.get("options", "{}")
     if len(text) > MAX_OPTIONS:
         raise UrlError(f"options: must be at most {MAX_OPTIONS} characters, got {len(text)}")
@@ -58,22 +53,12 @@ def options(request: Request, spec: ExperimentSpec) -> dict[str, Any]:
         raise UrlError("options: this is not JSON") from None
     if not isinstance(values, dict):
         raise UrlError("options: must be a JSON object")
-    known = _known(spec)
     for name, value in values.items():
-        if not _NAME.fullmatch(name) or (known is not None and name not in known):
+        if name not in known:
             raise UrlError(f"options: {name[:MAX_TEXT]!r} is not known")
         if not _plain(value):
             raise UrlError(f"options: {name} must be true, false, a number or a short text")
     return {name: value for name, value in values.items() if value is not False and value is not None}
-
-
-def _known(spec: ExperimentSpec) -> frozenset[str] | None:
-    from app import charts
-
-    if spec.experiment not in charts.experiments.names():
-        return None
-    names = getattr(charts.load(spec.experiment), "OPTIONS", None)
-    return None if names is None else frozenset(names)
 
 
 def _plain(value: Any) -> bool:

@@ -18,17 +18,22 @@ from distributed import get_worker
 
 from ntk_core import experiments
 from ntk_core.engine.errors import UNEXPECTED
-from ntk_core.interrupt import Interrupted, check, while_wanted
+from ntk_core.progress import checkpoint, listening
 from ntk_core.spec import sentences
 
 if TYPE_CHECKING:
     from distributed import Worker
 
     from ntk_core.snapshot import Snapshot
+    from ntk_core.spec import ExperimentSpec
 
 TOPIC = "ntk-runs"
 PARTIAL_EVERY = 0.2  # seconds between partial snapshots at most; complete ones are always posted
 RUNS_REMEMBERED = 2  # whose snapshots a worker can repeat to a late client: the running one and the one before
+
+
+class Cancelled(Exception):  # noqa: N818 - nothing went wrong
+    """Nobody wants this run any more."""
 
 
 class Outcome(TypedDict):
@@ -51,7 +56,7 @@ def preview(fields: str) -> dict[str, Any]:
     """The limit's theory and the run's plan of a spec (JSON): {"theory", "plan"}, or {"error", "traceback"}."""
     _set_threads()
     try:
-        spec = experiments.parse(json.loads(fields))
+        spec = _parse(fields)
         experiment = experiments.load(spec.experiment)
         return {"theory": experiment.theory(spec).to_bytes(), "plan": experiment.plan(spec).to_json()}
     except ValueError as error:
@@ -66,9 +71,9 @@ def run(fields: str) -> Outcome:
     post = Post(worker, worker.get_current_task())
     _set_threads()
     try:
-        with while_wanted(post.wanted):
+        with listening(post.check):
             _iterate(fields, post)
-    except Interrupted:
+    except Cancelled:
         return Outcome(state="stopped", error=None, traceback=None)
     except ValueError as error:
         return Outcome(state="failed", error="; ".join(sentences(error)), traceback=None)
@@ -85,7 +90,7 @@ def posted(task: str) -> list[dict[str, Any]] | None:
 
 
 def _iterate(fields: str, post: Post) -> None:
-    spec = experiments.parse(json.loads(fields))
+    spec = _parse(fields)
     experiment = experiments.load(spec.experiment)
     post.started()
     refusal = experiment.plan(spec).refusal
@@ -93,7 +98,14 @@ def _iterate(fields: str, post: Post) -> None:
         raise ValueError(refusal)
     for snapshot in experiment.run(spec):
         post.frame(snapshot)
-        check()
+        checkpoint()
+
+
+def _parse(fields: str) -> ExperimentSpec:
+    """The spec, on the device that NTK_DEVICE names if it leaves the choice open."""
+    spec = experiments.parse(json.loads(fields))
+    device = os.environ.get("NTK_DEVICE") or "auto"
+    return spec.model_copy(update={"device": device}) if getattr(spec, "device", "") == "auto" else spec
 
 
 _posted: OrderedDict[str, list[dict[str, Any]]] = OrderedDict()
@@ -110,10 +122,11 @@ class Post:
         while len(_posted) > RUNS_REMEMBERED:
             _posted.popitem(last=False)
 
-    def wanted(self) -> bool:
-        """Whether some client still wants this run: Dask marks the worker's task otherwise."""
+    def check(self) -> None:
+        """Raises Cancelled when no client wants this run any more: Dask marks the worker's task then."""
         task = self.worker.state.tasks.get(self.task)
-        return task is not None and task.state in ("executing", "long-running")
+        if task is None or task.state not in ("executing", "long-running"):
+            raise Cancelled
 
     def started(self) -> None:
         """Says that the run has left the queue."""

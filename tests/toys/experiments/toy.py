@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from ntk_core.budget import Plan
-from ntk_core.interrupt import check
+from ntk_core.progress import checkpoint
 from ntk_core.snapshot import Snapshot, labelled
 from ntk_core.spec import ExperimentSpec
 
@@ -60,7 +60,7 @@ def _snapshot(spec: Spec, index: int, part: float) -> Snapshot:
 def _sleep(seconds: float) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        check()
+        checkpoint()
         time.sleep(0.01)
 
 
