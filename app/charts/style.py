@@ -1,0 +1,158 @@
+"""What all charts share: colours, dashes and markers of the widths, arrays, axes, layouts."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+INK, MUTED, GRID, PAPER = "@ink", "@muted", "@grid", "@paper"
+
+# The Okabe-Ito colours (told apart by colour-blind readers); the browser knows a set each for light and dark.
+COLOURS = ("@c0", "@c1", "@c2", "@c3", "@c4", "@c5")
+DASHES = ("solid", "dash", "dashdot", "dot", "longdash", "longdashdot")
+MARKERS = ("circle", "square", "diamond", "triangle-up", "cross", "star")
+
+TIME_AXIS = "time t = steps × learning rate"
+ANGLE_AXIS = "angle γ (radians) of x = (cos γ, sin γ)"
+PI = np.pi
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture of a page: its heading, its place ("main", "side" or "foot") and what it shows, in words."""
+
+    title: str
+    place: str
+    alt: str
+    pictures: bool = False  # its points carry the number of a digit, shown on hover
+    clickable: bool = False  # a click on it can add a training point
+
+    def placed(self, place: str) -> Panel:
+        """The same panel in another place."""
+        return replace(self, place=place)
+
+
+def f4(values: Any) -> dict[str, str]:
+    """An array as float32 in base64, which Plotly reads as it is: a third of the size of JSON numbers."""
+    data = np.ascontiguousarray(values, dtype="<f4").tobytes()
+    return {"dtype": "f4", "bdata": base64.b64encode(data).decode("ascii")}
+
+
+def thousands(n: int) -> str:
+    """A whole number with commas, as in 10,000."""
+    return f"{int(n):,}"
+
+
+def joined(x: np.ndarray, curves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Many curves as one trace, a gap between each two: x (P,), curves (C, P) -> two arrays (C (P + 1),)."""
+    count = len(curves)
+    gap = np.full((count, 1), np.nan)
+    return np.concatenate([np.tile(x, (count, 1)), gap], 1).ravel(), np.concatenate([curves, gap], 1).ravel()
+
+
+def line(x: Any, y: Any, name: str, colour: str, **more: Any) -> dict[str, Any]:
+    """A line trace; `width` and `dash` style it, everything else goes to the trace as it is."""
+    style = {"color": colour, "width": more.pop("width", 2), "dash": more.pop("dash", "solid")}
+    return {"type": "scatter", "mode": "lines", "name": name, "x": f4(x), "y": f4(y), "line": style, **more}
+
+
+def points(x: Any, y: Any, name: str, colour: str, symbol: str, **more: Any) -> dict[str, Any]:
+    """A trace of markers; `size` and `open` style it."""
+    marker = {"color": colour, "size": more.pop("size", 10), "symbol": symbol + ("-open" * more.pop("open", False))}
+    marker["line"] = {"color": colour, "width": more.pop("outline", 2)}
+    return {"type": "scatter", "mode": "markers", "name": name, "x": f4(x), "y": f4(y), "marker": marker, **more}
+
+
+def band(x: Any, low: Any, high: Any, name: str, colour: str, opacity: float = 0.22) -> list[dict[str, Any]]:
+    """The region between two curves: an invisible lower edge and a filled upper one."""
+    edge = {"width": 0, "hoverinfo": "skip"}
+    lower = line(x, low, name, colour, showlegend=False, legendgroup=name, **edge)
+    upper = line(x, high, name, colour, legendgroup=name, fill="tonexty", fillcolor=f"{colour}/{opacity:g}", **edge)
+    return [lower, upper]
+
+
+def finite(curves: np.ndarray, name: str) -> tuple[np.ndarray, str]:
+    """The curves (seed, P) that can be drawn, and the name; networks that grew beyond all numbers are counted in it."""
+    there = ~np.isnan(curves).all(axis=1)
+    usable = np.where(np.isfinite(curves), curves, np.nan)
+    lost = int(np.isinf(curves).any(axis=1).sum())
+    return usable[there], f"{name} ({lost} diverged)" if lost else name
+
+
+def ensemble(x: np.ndarray, curves: np.ndarray, name: str, index: int, as_band: bool) -> list[dict[str, Any]]:
+    """The networks of one width, curves (seed, P): thin lines, or their mean and 10th to 90th percentile."""
+    colour, dash = COLOURS[index % 6], DASHES[index % 6]
+    curves, name = finite(curves, name)
+    if not len(curves):
+        return []
+    if not as_band or len(curves) < 3:
+        thin = {"width": 1.4, "opacity": 0.85} if len(curves) > 1 else {"width": 2.5}
+        return [line(*joined(x, curves), name, colour, dash=dash, **thin)]
+    low, high, mean = (over_seeds(reduce, curves) for reduce in (_low, _high, np.nanmean))
+    fill = band(x, low, high, f"{name}: 10–90 %", colour)
+    return [*fill, line(x, mean, f"{name}: mean", colour, dash=dash, width=2.5)]
+
+
+def over_seeds(reduce: Callable[..., np.ndarray], curves: np.ndarray) -> np.ndarray:
+    """A NaN-skipping reduction over the seeds of curves (seed, P): (P,), NaN where no network has a number."""
+    there = ~np.isnan(curves).all(axis=0)
+    out = np.full(curves.shape[1], np.nan)
+    out[there] = reduce(curves[:, there], axis=0)
+    return out
+
+
+def _low(curves: np.ndarray, axis: int) -> np.ndarray:
+    return np.nanpercentile(curves, 10, axis=axis)
+
+
+def _high(curves: np.ndarray, axis: int) -> np.ndarray:
+    return np.nanpercentile(curves, 90, axis=axis)
+
+
+def axis(title: str, **more: Any) -> dict[str, Any]:
+    """An axis with its title; everything else as Plotly names it."""
+    return {
+        "title": {"text": title, "standoff": 8}, "gridcolor": GRID, "linecolor": MUTED, "tickcolor": MUTED,
+        "zeroline": False, "showline": True, "ticks": "outside", "ticklen": 4, "automargin": True, **more,
+    }  # fmt: skip
+
+
+def log_axis(title: str, **more: Any) -> dict[str, Any]:
+    """A logarithmic axis whose labels are plain numbers."""
+    return axis(title, type="log", tickformat="~g", nticks=6, minorloglabels="complete", **more)
+
+
+def width_axis() -> dict[str, Any]:
+    """The logarithmic axis of widths."""
+    return axis("width n (neurons in a hidden layer)", type="log", tickformat=",.0f", nticks=6, dtick=1)
+
+
+def angle_axis() -> dict[str, Any]:
+    """From -pi to pi, labelled in multiples of pi."""
+    marks = [-PI, -PI / 2, 0, PI / 2, PI]
+    return axis(ANGLE_AXIS, range=[-PI, PI], tickvals=marks, ticktext=["−π", "−π/2", "0", "π/2", "π"])
+
+
+def layout(x: dict[str, Any], y: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A layout with these axes, a legend above the plot, and the theme's colours."""
+    legend = {"orientation": "h", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom", "bgcolor": "@paper/0"}
+    return {
+        "xaxis": x, "yaxis": y, "legend": legend, "paper_bgcolor": "@paper/0", "plot_bgcolor": "@paper/0",
+        "font": {"color": INK, "size": 14}, "margin": {"l": 56, "r": 14, "t": 28, "b": 48}, "hovermode": "closest",
+        "hoverlabel": {"bgcolor": PAPER, "bordercolor": MUTED, "font": {"color": INK}}, "dragmode": "zoom",
+        "modebar": {"orientation": "v", "bgcolor": "@paper/0.6", "color": MUTED, "activecolor": INK}, **more,
+    }  # fmt: skip
+
+
+def empty(sentence: str, x: dict[str, Any], y: dict[str, Any]) -> dict[str, Any]:
+    """Axes with one sentence in their middle, for what is not there yet."""
+    note = {
+        "text": sentence, "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5, "showarrow": False,
+        "font": {"color": MUTED, "size": 14},
+    }  # fmt: skip
+    bare = {"showticklabels": False, "ticks": "", "showgrid": False}
+    return {"data": [], "layout": layout({**x, **bare}, {**y, **bare}, annotations=[note])}

@@ -1,0 +1,84 @@
+"""The chart component: several panels, redrawn in place from theory at hand and from a run's event stream."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import streamlit as st
+
+from app.charts import Figure, Panel
+from app.resources import plotly_version
+
+_HERE = Path(__file__).parent
+
+_component = st.components.v2.component(
+    "ntk_live_chart",
+    html='<div class="ntk-live">\n</div>',
+    css=(_HERE / "live_chart.css").read_text(encoding="utf-8"),
+    js=(_HERE / "live_chart.js").read_text(encoding="utf-8"),
+    isolate_styles=False,
+)
+
+
+def frame(index: int, caption: str, panels: Mapping[str, Figure]) -> dict[str, Any]:
+    """One moment, as the component and the stream know it."""
+    return {"index": index, "caption": caption, "panels": panels}
+
+
+def run_address(key: str, options: Mapping[str, Any], attempt: int = 0) -> str:
+    """Where the frames of a run come from; another attempt at the same run has another address, so it is read anew."""
+    text = json.dumps(dict(options), sort_keys=True, separators=(",", ":"))
+    return f"/ntk/runs/{quote(key)}/stream?options={quote(text)}&attempt={attempt}"
+
+
+def live_chart(
+    page: str,
+    key: str,
+    panels: Mapping[str, Panel],
+    theory: Sequence[dict[str, Any]],
+    *,
+    run: Mapping[str, Any] | None = None,
+    facts: str = "",
+    start: int = 0,
+    loop: bool = False,
+    clickable: bool = False,
+) -> dict[str, float] | None:
+    """Shows an experiment's panels, a time bar and the run's progress.
+
+    Args:
+        page: names the place on the page; panels are built anew when it changes.
+        key: the spec's key. While it stays the same, zoom and frames are kept.
+        panels: what to show, in order.
+        theory: frames that are at hand, one at least; drawn at once.
+        run: {"key", "url", "viewer", "quiet"} of a run to follow, or None.
+        facts: a line that stays in sight under the panels.
+        start: which theory frame to show first.
+        loop: plays the frames again and again once the run has ended.
+        clickable: lets a click on a clickable panel name a point.
+
+    Returns:
+        the point {"x", "y"} that was clicked just now, in the axes' units, else None.
+    """
+    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    result = _component(
+        key=f"live_chart_{page}",
+        data={
+            "page": page,
+            "key": key,
+            "base": f"/{base}" if base else "",
+            "panels": [{"name": name, **vars(panel)} for name, panel in panels.items()],
+            "plotly": f"/ntk/plotly.min.js?v={plotly_version()}",
+            "theory": list(theory),
+            "run": dict(run) if run else None,
+            "facts": facts,
+            "start": start,
+            "loop": loop,
+            "clickable": clickable,
+        },
+        on_point_change=lambda: None,
+    )
+    return result.point

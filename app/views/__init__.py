@@ -1,0 +1,31 @@
+"""The pages, one module each, found by their file names.
+
+A page offers TITLE, ORDER (its place in the navigation), ICON and `render()`. The first in order is the home page.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from types import ModuleType
+
+import streamlit as st
+from streamlit.navigation.page import Page
+
+
+def modules() -> dict[str, ModuleType]:
+    """Every page's module by name, in order."""
+    names = (m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
+    found = {name: importlib.import_module(f"{__name__}.{name}") for name in names}
+    return dict(sorted(found.items(), key=lambda item: (item[1].ORDER, item[0])))
+
+
+def pages() -> dict[str, Page]:
+    """Every page as Streamlit's navigation wants it, by name; the first is what the bare address shows."""
+    found = modules()
+    first = next(iter(found))
+    return {name: _page(name, module, name == first) for name, module in found.items()}
+
+
+def _page(name: str, module: ModuleType, first: bool) -> Page:
+    return st.Page(module.render, title=module.TITLE, icon=module.ICON, url_path=None if first else name, default=first)

@@ -1,0 +1,89 @@
+"""Page: networks as functions, beside the infinite ensemble's Gaussian (figure 2)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from app import experiment_page
+from app.control_forms import MAX_POINTS, Control
+from app.experiment_page import View
+from app.training_controls import BAND, table
+
+if TYPE_CHECKING:
+    from ntk_core.snapshot import Snapshot
+
+TITLE, ORDER, ICON = "Function space", 2, ":material/show_chart:"
+
+DATA = (
+    Control(
+        "points", "choice", "Training points", "With your own points, a click in the picture adds one, and a click on "
+        "one takes it away.",
+        options={"paper": "the paper's four", "even": "evenly spaced", "custom": "my own: click to add"},
+    ),
+    Control(
+        "n_train", "slider", "How many", limits=(1, 256), step=1, shown_if=lambda values: values["points"] == "even"
+    ),
+    Control(
+        "target", "choice", "Target", shown_if=lambda values: values["points"] == "even",
+        options={
+            "product": "x₁x₂", "sine": "sin γ", "cosine_3": "cos 3γ", "square": "square wave", "bump": "bump",
+        },
+    ),
+    Control(
+        "custom", "points", "My points, angle:target", "One a line. The angle is in radians.",
+        shown_if=lambda values: values["points"] == "custom", limits=(-100, 100),
+    ),
+)  # fmt: skip
+
+CHART = (
+    BAND,
+    Control(
+        "gp", "toggle", "GP posterior with the NTK as prior", "Another distribution than that of trained networks: "
+        "its mean agrees at infinite time only if f₀ = 0, and its band is wider.", "chart", default=False,
+    ),
+    Control(
+        "paper", "toggle", "The paper's own curves", "Its ten networks of width 50 and 1,000 at t = 1,000 and its "
+        "percentiles for t = ∞; shown at its four points where depth is 4, activation relu and β = 0.1. It estimated "
+        "the percentiles with networks of width 10,000; here they are exact.", "chart", default=False,
+    ),
+)  # fmt: skip
+
+
+def click(point: Mapping[str, float], theory: Snapshot, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The points after a click: one more, or one less if the click was on a point."""
+    old = values["custom"]
+    x, y = round(point["x"], 3), round(point["y"], 3)
+    if not (math.isfinite(x) and math.isfinite(y)) or abs(x) > 2 * math.pi or abs(y) > 100:
+        return {}
+    reach = float(max(abs(theory["mean"]).max() + 2 * theory["std"].max(), 0.1))
+    near = [p for p in old if math.hypot((p[0] - x) / math.pi, (p[1] - y) / reach) < 0.04]
+    if near:
+        left = tuple(p for p in old if p not in near)
+        return {"custom": left} if left else {}
+    return {"custom": (*old, (x, y))} if len(old) < MAX_POINTS else {}
+
+
+VIEW = View(
+    "function_space",
+    TITLE,
+    "An ensemble of trained networks follows the Gaussian that the infinite limit predicts, at every time of training.",
+    table(DATA, CHART),
+    r"""
+Networks start as draws of a Gaussian process and train by gradient descent on the points. In the limit $f_t$ stays
+Gaussian, with mean and covariance in closed form: the band holds 10 to 90 % of networks at the time shown. Move the
+time to its end for $t = \infty$.
+
+The band of trained networks is not the posterior of a Gaussian process with the NTK as its prior: switch that on to see
+both. Jacot, Gabriel & Hongler 2018, section 5 and 6.2. (The paper's axis says sin, cos; its inputs are cos, sin.)
+""",
+    start=lambda count: max(count - 2, 0),
+    click=click,
+    clickable=lambda values: values["points"] == "custom",
+)
+
+
+def render() -> None:
+    """Draws the page."""
+    experiment_page.render(VIEW)
