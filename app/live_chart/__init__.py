@@ -66,19 +66,22 @@ def live_chart(
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
     result = _component(
         key=f"live_chart_{page}",
-        data={
-            "page": page,
-            "key": key,
-            "base": f"/{base}" if base else "",
-            "panels": [{"name": name, **vars(panel)} for name, panel in panels.items()],
-            "plotly": f"/ntk/plotly.min.js?v={plotly_version()}",
-            "theory": list(theory),
-            "run": dict(run) if run else None,
-            "facts": facts,
-            "start": start,
-            "loop": loop,
-            "clickable": clickable,
-        },
+        # In a list: Streamlit would import pandas to see whether a value of a dictionary is a table.
+        data=[
+            {
+                "page": page,
+                "key": key,
+                "base": f"/{base}" if base else "",
+                "panels": [{"name": name, **vars(panel)} for name, panel in panels.items()],
+                "plotly": f"/ntk/plotly.min.js?v={plotly_version()}",
+                "theory": list(theory),
+                "run": dict(run) if run else None,
+                "facts": facts,
+                "start": start,
+                "loop": loop,
+                "clickable": clickable,
+            }
+        ],
         on_point_change=lambda: None,
     )
     return result.point

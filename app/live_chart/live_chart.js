@@ -18,7 +18,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   let state = STATES.get(root)
   if (!state) STATES.set(root, (state = mount(root)))
   state.send = setTriggerValue
-  update(state, data)
+  update(state, data[0])
   return () => unmount(state)
 }
 
@@ -76,6 +76,7 @@ function update(s, data) {
   if (fresh && !s.moved) { s.position = data.start; s.live = true }
   loadPlotly(url(s, data.plotly)).then(() => schedule(s, true)).catch(() => say(s, "The charts could not be loaded. Reload the page."))
   s.facts.textContent = data.facts
+  if (data.loop && fresh && !calm()) play(s)
   refreshBar(s)
 }
 
@@ -233,7 +234,6 @@ function finish(s, end) {
   if (end.state === "stopped" || end.state === "left") say(s, `Stopped${spent}; what was computed stays`)
   if (end.state === "failed") say(s, `Failed${spent}: ${end.error || "the reason is in the server's log"}`)
   s.message.classList.toggle("ntk-bad", end.state === "failed")
-  if (s.data.loop && !s.playing && !matchMedia("(prefers-reduced-motion: reduce)").matches) play(s)
 }
 
 function lost(s) {
@@ -320,6 +320,7 @@ function readTheme(root) {
   const read = (name, fallback) => style.getPropertyValue(name).trim() || fallback
   const paper = read("--st-background-color", "#ffffff"), ink = read("--st-text-color", "#1a1c22")
   const dark = luminance(paper) < 0.5
+  root.style.colorScheme = dark ? "dark" : "light"
   const tokens = { ink, paper, muted: mix(ink, paper, 0.6), grid: mix(ink, paper, dark ? 0.16 : 0.1) }
   OKABE_ITO[dark ? "dark" : "light"].forEach((value, i) => { tokens[`c${i}`] = value })
   const scale = window.innerWidth >= 1800 ? 1.25 : 1
@@ -352,6 +353,7 @@ function mix(a, b, share) {
   const [p, q] = [rgb(a), rgb(b)]
   return "#" + p.map((v, i) => Math.round(v * share + q[i] * (1 - share)).toString(16).padStart(2, "0")).join("")
 }
+function calm() { return matchMedia("(prefers-reduced-motion: reduce)").matches }
 function say(s, text) { s.message.textContent = text }
 function url(s, path) { return s.data.base + path }
 function seconds(value) {
