@@ -47,6 +47,7 @@ def routes(base: str, engine: Callable[[], Engine]) -> list[Route]:
         Route(f"{base}/ntk/plotly.min.js", plotly_js),
         Route(f"{base}/ntk/digits/{{index:int}}.png", digit_png),
         Route(f"{base}/ntk/health", health),
+        Route(f"{base}/ntk/{{rest:path}}", nothing_here),  # Streamlit would answer with its page
     ]
 
 
@@ -54,6 +55,11 @@ def facts() -> dict[str, Any]:
     """This process: its id, resident memory in bytes, and which heavy packages it has imported."""
     rss = psutil.Process().memory_info().rss
     return {"status": "ok", "pid": os.getpid(), "rss": rss, "modules": [m for m in HEAVY if m in sys.modules]}
+
+
+async def nothing_here(request: Request) -> JSONResponse:
+    """What everything else under /ntk gets."""
+    return JSONResponse({"error": "there is nothing at this address"}, status_code=404)
 
 
 async def plotly_js(request: Request) -> Response:

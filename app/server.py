@@ -26,6 +26,7 @@ import app as package  # noqa: E402
 from app import charts, resources, server_state  # noqa: E402
 from app.stream import Streams  # noqa: E402
 from ntk_core import experiments  # noqa: E402
+from ntk_core.engine import EngineError  # noqa: E402
 
 logger = logging.getLogger("app.server")
 
@@ -54,6 +55,16 @@ def warm_up() -> None:
     resources.compressed_plotly()
 
 
+def prime() -> None:
+    """Works out every experiment's defaults: the workers have then started, and the pages' first sight is at hand."""
+    engine = server_state.engine()
+    try:
+        for name in experiments.names():
+            engine.preview(experiments.load(name).Spec(experiment=name))
+    except EngineError as error:
+        logger.warning("the defaults are not worked out: %s", error)
+
+
 @asynccontextmanager
 async def lifespan(_: Any) -> AsyncIterator[None]:
     """Starts the engine and warms up; closes both when the server leaves."""
@@ -61,11 +72,13 @@ async def lifespan(_: Any) -> AsyncIterator[None]:
     gc.collect()
     gc.freeze()  # what is here now stays: the collector need not walk it again
     _on_signal(streams.close)
+    priming = asyncio.create_task(asyncio.to_thread(prime))
     try:
         yield
     finally:
         streams.close()
         await asyncio.to_thread(server_state.close)
+        await priming
 
 
 def _on_signal(close: Callable[[], None]) -> None:

@@ -19,6 +19,7 @@ from distributed.system import MEMORY_LIMIT
 
 PRELOAD = "ntk_core.engine.jobs"
 THEORY_SHARE, TRAINING_SHARE = 0.2, 0.7  # of this machine's memory; the rest is the scheduler's and the web server's
+PROCESS_BYTES = 400 * 10**6
 EXIT_SECONDS = 5.0
 
 # Dask asks glibc to return freed memory at once, so that every temporary tensor is mapped and zeroed anew: measured
@@ -88,7 +89,7 @@ def _nannies(options: argparse.Namespace, address: str) -> list[Nanny]:
     workers = options.workers or max(1, cores // 4)
     threads = options.threads or max(1, cores // workers)
     limit = options.memory_limit or int(TRAINING_SHARE * MEMORY_LIMIT / workers)
-    environment = {"NTK_THREADS": threads, "NTK_MEMORY_LIMIT": limit}
+    environment = {"NTK_THREADS": threads, "NTK_MEMORY_LIMIT": _for_runs(limit)}
     preload = [PRELOAD, *dask.config.get("distributed.worker.preload")]
 
     def nanny(name: str, slot: str, memory: int) -> Nanny:
@@ -106,6 +107,11 @@ def _nannies(options: argparse.Namespace, address: str) -> list[Nanny]:
 
     training = [nanny(f"training-{k}-{os.getpid()}", "training", limit) for k in range(workers)]
     return [nanny(f"theory-{os.getpid()}", "theory", int(THEORY_SHARE * MEMORY_LIMIT)), *training]
+
+
+def _for_runs(limit: int) -> int:
+    """What a plan may count on of a worker's limit: the process with torch takes some, and the nanny is strict."""
+    return int(max(0.9 * limit - PROCESS_BYTES, 0.5 * limit))
 
 
 def _stop_when_parent_leaves(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

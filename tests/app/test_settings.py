@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -52,5 +53,5 @@ def test_a_wrong_value_is_named_and_quoted(name, text):
 
 
 def test_the_table_names_every_variable():
-    read = set(re.findall(r'given, "(\w+)"', open(settings.__file__, encoding="utf-8").read()))
+    read = set(re.findall(r'given, "(\w+)"', Path(settings.__file__).read_text("utf-8")))
     assert read == set(re.findall(r"^\| `(\w+)`", settings.__doc__, re.MULTILINE))
