@@ -57,6 +57,8 @@ class TrainingSpec(ExperimentSpec):
     def _check(self) -> TrainingSpec:
         if len(set(self.widths)) < len(self.widths):
             raise ValueError(f"widths: {list(self.widths)} names a width twice")
+        if self.rule == "gradient_flow" and self.method == "steps":
+            raise ValueError("method: gradient flow has no steps; choose leaps, or gradient descent as the rule")
         if self.time / self.learning_rate > MAX_STEPS:
             raise ValueError(
                 f"time: {self.time:g} at learning rate {self.learning_rate:g} is {self.time / self.learning_rate:,.0f} "
@@ -83,7 +85,10 @@ def sentences(error: ValueError) -> list[str]:
     """One clear sentence a problem, each naming its field, from a pydantic or plain ValueError."""
     if not isinstance(error, ValidationError):
         return [str(error)]
-    return [_sentence(problem) for problem in error.errors()]
+    problems = error.errors()
+    places = {p["loc"] for p in problems}
+    # A list whose entry was refused is also reported as too short; the entry's own sentence is enough.
+    return [_sentence(dict(p)) for p in problems if not any(loc[:-1] == p["loc"] != loc for loc in places)]
 
 
 def _sentence(problem: dict) -> str:
@@ -91,5 +96,7 @@ def _sentence(problem: dict) -> str:
     field = ".".join(str(part) for part in problem["loc"])
     if not field or message.startswith(f"{problem['loc'][0]}:"):
         return message
+    if problem["type"] == "too_short":
+        return f"{field}: choose at least {problem['ctx']['min_length']}, got none"
     shown = repr(problem["input"])
     return f"{field}: {message[0].lower()}{message[1:]}, got {shown if len(shown) <= 60 else shown[:57] + '...'}"

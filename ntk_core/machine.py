@@ -1,0 +1,93 @@
+"""What this machine can do, measured once: matrix products, memory traffic, the cost of a small operation."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+MEMORY_VARIABLE = "NTK_MEMORY_LIMIT"
+MEMORY_SHARE = 0.8  # of what is free, the rest is left to everything else
+
+
+@dataclass(frozen=True)
+class Speeds:
+    """Measured rates: products in flop/s (float32, float64), traffic in bytes/s, seconds a small operation."""
+
+    flops32: float
+    flops64: float
+    bandwidth: float
+    overhead: float
+
+    def flops(self, precision: str) -> float:
+        """Matrix product rate in "float32" or "float64"."""
+        return self.flops32 if precision == "float32" else self.flops64
+
+
+@lru_cache(maxsize=4)
+def speeds(device: str) -> Speeds:
+    """Measures the device for about a tenth of a second, once a process."""
+    import torch
+
+    where = torch.device(device)
+
+    def product(dtype: torch.dtype) -> float:
+        n = 4096 if where.type == "cuda" else 768
+        A = torch.randn(n, n, device=where).to(dtype)
+        return 2 * n**3 / _best(lambda: A @ A, where.type)
+
+    big = torch.ones(1 << 24, device=where)
+    small = torch.ones(16, 16, device=where)
+    return Speeds(
+        flops32=product(torch.float32),
+        flops64=product(torch.float64),
+        bandwidth=2 * big.nbytes / _best(lambda: big.add_(1.0), where.type),
+        overhead=_best(lambda: [small @ small for _ in range(50)], where.type) / 50,
+    )
+
+
+def free_memory(device: str) -> int:
+    """Bytes a run may take: a share of what is free on the device; of main memory, `NTK_MEMORY_LIMIT` if set."""
+    if device.startswith("cuda"):
+        import torch
+
+        return int(MEMORY_SHARE * torch.cuda.mem_get_info(torch.device(device))[0])
+    limit = os.environ.get(MEMORY_VARIABLE)
+    if limit:
+        return parse_bytes(limit)
+    import psutil
+
+    return int(MEMORY_SHARE * psutil.virtual_memory().available)
+
+
+def parse_bytes(text: str) -> int:
+    """Bytes from "8GB", "500 MB" or plain digits; a ValueError that says what is allowed."""
+    units = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30, "b": 1}
+    clean = text.strip().lower().replace(" ", "")
+    unit = next((u for u in ("kib", "mib", "gib", "kb", "mb", "gb", "b") if clean.endswith(u)), "")
+    number = clean.removesuffix(unit)
+    try:
+        value = float(number) * units.get(unit, 1)
+        if value <= 0:
+            raise ValueError
+        return int(value)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{MEMORY_VARIABLE}: a size such as 8GB or 500MB is needed, got {text[:40]!r}") from error
+
+
+def _best(work: Callable[[], object], kind: str) -> float:
+    """Shortest of several runs, in seconds."""
+    import torch
+
+    best = float("inf")
+    for _ in range(4):
+        if kind == "cuda":
+            torch.cuda.synchronize()
+        start = time.perf_counter()
+        work()
+        if kind == "cuda":
+            torch.cuda.synchronize()
+        best = min(best, time.perf_counter() - start)
+    return best
