@@ -1,4 +1,4 @@
-"""What the experiments on trained networks share: architecture and rule of a spec, warnings, histories over time."""
+"""What the experiments on trained networks share: the limit's architecture and rule, warnings, histories over time."""
 
 from __future__ import annotations
 
@@ -25,20 +25,10 @@ def limit_of(depth: int, activation: str, beta: float, n_in: int) -> Architectur
     return Architecture(depth=depth, width=1, activation=activation, beta=beta, n_in=n_in)
 
 
-def rule_of(spec: TrainingSpec) -> Rule:
-    """The update rule that the spec names."""
-    from ntk_core.filters import GradientDescent, GradientFlow, Momentum
-
-    if spec.rule == "gradient_flow":
-        return GradientFlow()
-    if spec.rule == "momentum":
-        return Momentum(spec.learning_rate, spec.momentum)
-    return GradientDescent(spec.learning_rate)
-
-
 def theory_rule(spec: TrainingSpec, largest: float) -> tuple[Rule, str]:
     """The rule that the limit is drawn under, and its name: the spec's own, or gradient flow where that diverges."""
     from ntk_core.filters import GradientFlow
+    from ntk_core.lockstep import rule_of
 
     rule = rule_of(spec)
     if rule.stable(largest):
@@ -57,13 +47,6 @@ def with_warnings(plan: Plan, spec: TrainingSpec, largest: float, *more: str | N
     """The plan with a sentence for each thing that a person should know before starting."""
     sentences = [_divergence(spec, largest), _untrainable(spec), *more]
     return replace(plan, warnings=plan.warnings + tuple(s for s in sentences if s))
-
-
-def start(plan: Plan) -> Plan:
-    """The plan, if it may start; raises a ValueError with the refusal otherwise."""
-    if plan.refusal:
-        raise ValueError(plan.refusal)
-    return plan
 
 
 class Histories:

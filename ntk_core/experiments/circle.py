@@ -92,9 +92,10 @@ def run(spec: Spec) -> Iterator[Snapshot]:
     initial = kernel.copy()
     diverged = np.zeros(kernel.shape[:2], dtype=bool)
     history = common.Histories(spec, "peak", "cost")
-    for update in train_together(spec, X, y, points=points, n_in=2, plan=common.start(plan(spec))):
+    for update in train_together(spec, X, y, points=points, n_in=2, plan=plan(spec)):
         group = (update.width_index, update.seeds)
-        curve = update.network.tangent_kernel(X0, points)[:, 0]  # (S, angles + 1)
+        with update.network.looking():
+            curve = update.network.tangent_kernel(X0, points)[:, 0]  # (S, angles + 1)
         kernel[group] = common.numbers(curve[:, :-1])
         if update.index == 0:
             initial[group] = kernel[group]

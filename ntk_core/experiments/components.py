@@ -124,7 +124,7 @@ def run(spec: Spec) -> Iterator[Snapshot]:
 
     history = common.Histories(spec, "g", "h", "cost")
     diverged = np.zeros((len(spec.widths), spec.seeds), dtype=bool)
-    for update in train_together(spec, X, goal, n_in=X.shape[1], plan=common.start(plan(spec))):
+    for update in train_together(spec, X, goal, n_in=X.shape[1], plan=plan(spec)):
         g, h = _split(update, direction)
         history.record(update, g=g.abs(), h=h, cost=common.squared_cost(update))
         diverged[update.width_index, update.seeds] = common.flags(update.diverged)

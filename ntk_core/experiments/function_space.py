@@ -107,11 +107,10 @@ def run(spec: Spec) -> Iterator[Snapshot]:
     f = np.full((len(spec.widths), spec.seeds, spec.angles), np.nan, dtype=np.float32)
     diverged = np.zeros(f.shape[:2], dtype=bool)
     history = common.Histories(spec, "cost")
-    for update in train_together(
-        spec, data.circle(train_gamma), y, points=points, n_in=2, plan=common.start(plan(spec))
-    ):
+    for update in train_together(spec, data.circle(train_gamma), y, points=points, n_in=2, plan=plan(spec)):
         group = (update.width_index, update.seeds)
-        f[group] = common.numbers(update.network(points)[..., 0])
+        with update.network.looking():
+            f[group] = common.numbers(update.network(points)[..., 0])
         diverged[group] = common.flags(update.diverged)
         history.record(update, cost=common.squared_cost(update))
         arrays = labelled(

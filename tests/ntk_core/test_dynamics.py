@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from oracles import oracle
+from tests.oracles import oracle
 
 from ntk_core import Architecture, InfiniteEnsemble, costs, data, limiting_kernels
 from ntk_core.dynamics_costs import kernel_descent
@@ -273,10 +273,10 @@ class TestOtherCosts:
     def test_small_explicit_steps_follow_the_same_path(self, task, name):
         ntk, y, f_0 = task
         path = kernel_descent(ntk, y, f_0, [4.0], name)
-        cost, f, h = costs.get(name), f_0.clone(), 4.0 / 4000
-        for _ in range(4000):
+        cost, f, h = costs.get(name), f_0.clone(), 4.0 / 800
+        for _ in range(800):
             f -= h * ntk @ cost.derivative(f, y) / 20
-        torch.testing.assert_close(path.f[0], f, rtol=0, atol=1e-4)
+        torch.testing.assert_close(path.f[0], f, rtol=0, atol=5e-4)
 
     def test_stiff_problem_with_duplicates_is_solved(self):
         X = np.random.default_rng(0).standard_normal((15, 2)).repeat(2, 0)
