@@ -14,6 +14,7 @@ import sys
 import threading
 
 import dask
+import psutil
 from distributed import Nanny, Scheduler
 from distributed.system import MEMORY_LIMIT
 
@@ -119,7 +120,7 @@ def _stop_when_parent_leaves(loop: asyncio.AbstractEventLoop, stop: asyncio.Even
 
     def leave() -> None:
         stop.set()
-        timer = threading.Timer(EXIT_SECONDS, os._exit, [1])  # the workers follow: each watches a pipe to this process
+        timer = threading.Timer(EXIT_SECONDS, _leave_by_force)
         timer.daemon = True
         timer.start()
 
@@ -131,6 +132,13 @@ def _stop_when_parent_leaves(loop: asyncio.AbstractEventLoop, stop: asyncio.Even
     loop.add_signal_handler(signal.SIGTERM, leave)
     loop.add_signal_handler(signal.SIGINT, leave)
     threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+def _leave_by_force() -> None:
+    # Workers watch a pipe to this process and follow by themselves, unless they are stuck.
+    for process in psutil.Process().children(recursive=True):
+        process.kill()
+    os._exit(1)
 
 
 if __name__ == "__main__":
