@@ -148,7 +148,7 @@ def _exponential_unit(name: str, scale: float, alpha: float) -> Activation:
         return torch.where(z > 0, scale, scale * alpha * torch.exp(z.clamp_max(0)))
 
     # Jumps at 0 of the derivatives of order 0, 1, 2, ...: the exponential's are all alpha, the line's 1, 0, 0, ...
-    jumps = [0.0, scale * (1 - alpha)] + [-scale * alpha] * 8
+    jumps = [0.0, scale * (1 - alpha)] + [-scale * alpha] * 7
     return Activation(name, value, derivative, Mehler(value, derivative, jumps), smooth=False)
 
 

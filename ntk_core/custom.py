@@ -40,13 +40,14 @@ def differentiate(f: Elementwise) -> Elementwise:
 
     def derivative(z: Tensor) -> Tensor:
         with torch.enable_grad():
-            if not z.requires_grad:
+            nested = z.requires_grad
+            if not nested:
                 z = z.detach().requires_grad_(True)
             out = f(z)
             if not out.requires_grad:  # a constant, or pieces of constants
                 return torch.zeros_like(z)
-            (slope,) = torch.autograd.grad(out.sum(), z, create_graph=True)
-        return slope
+            (slope,) = torch.autograd.grad(out.sum(), z, create_graph=nested)
+        return slope if nested else slope.detach()
 
     return derivative
 
@@ -83,7 +84,7 @@ def jumps_at_zero(f: Elementwise) -> list[float]:
             if not current.requires_grad:
                 break
             (current,) = torch.autograd.grad(current.sum(), z, create_graph=True)
-    return [*jumps, 0.0]
+    return jumps
 
 
 def _check(name: str, what: str, f: Elementwise, probe: Tensor) -> None:

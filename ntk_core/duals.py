@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,15 @@ Pair = tuple[Floats, Floats]
 TileFunction = Callable[[slice, slice, Floats], Pair]
 
 # A correlation this close to +-1 cannot be told from +-1: coincident points then agree with the diagonal.
-SNAP = 8 * np.finfo(np.float64).eps
+SNAP = 8 * float(np.finfo(np.float64).eps)
+
+
+@dataclass
+class Side:
+    """What the points of one side of a kernel matrix bring to a layer: variances q (N,), and both duals there."""
+
+    q: Floats
+    diagonal: Pair
 
 
 class Duals(ABC):
@@ -32,17 +41,20 @@ class Duals(ABC):
         """(E[s(u)^2], E[s'(u)^2]) for variances q of any shape."""
         return self.both(q, q, q)
 
-    def layer(self, q_u: Floats, q_v: Floats) -> TileFunction:
-        """The same for tiles of a matrix of covariances, given the variances (N,), (M,) of its rows and columns.
+    def side(self, q: Floats, largest: float) -> Side:
+        """All that depends on one side's variances alone; `largest` is the largest variance of both sides."""
+        return Side(q, self.diagonal(q))
 
-        The function takes (rows, columns, cov) with cov of the tile's shape, which it may overwrite. What depends on
-        the variances alone is done here, once a layer.
+    def tile(self, left: Side, right: Side) -> TileFunction:
+        """Both expectations for tiles of a matrix of covariances.
+
+        The function takes (rows, columns, cov) with cov of the tile's shape, which it may overwrite.
         """
 
-        def tile(rows: slice, columns: slice, cov: Floats) -> Pair:
-            return self.both(q_u[rows, None], q_v[None, columns], cov)
+        def function(rows: slice, columns: slice, cov: Floats) -> Pair:
+            return self.both(left.q[rows, None], right.q[None, columns], cov)
 
-        return tile
+        return function
 
 
 def correlation(q_u: Any, q_v: Any, cov: Any) -> Floats:

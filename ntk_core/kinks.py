@@ -56,15 +56,16 @@ def coefficients(jumps: Sequence[float], q: Floats, terms: int) -> Floats:
     return out
 
 
-def product(jumps: Sequence[float], q_u: Any, q_v: Any, cov: Any) -> Floats:
-    r"""E[kappa(u) kappa(v)] from I_ij = E[u_+^i v_+^j] / (i! j!).
+def products(jumps: Sequence[float], q_u: Any, q_v: Any, cov: Any) -> tuple[Floats, Floats]:
+    r"""E[kappa(u) kappa(v)] and E[kappa'(u) kappa'(v)] from I_ij = E[u_+^i v_+^j] / (i! j!).
 
     Gaussian integration by parts gives i I_ij = q_u I_{i-2,j} + cov I_{i-1,j-1}, where the index -1 stands for a delta
     function: I_{-1,j} = E[delta(u) v_+^j / j!], a half moment of v given u = 0.
     """
     rho = correlation(q_u, q_v, cov)
+    value, slope = np.zeros_like(rho), np.zeros_like(rho)
     if not any(jumps):
-        return np.zeros_like(rho)
+        return value, slope
     order = max(j for j, jump in enumerate(jumps) if jump)
     sine2 = (1 - rho) * (1 + rho)
     table: dict[tuple[int, int], Floats] = {(0, 0): 0.25 + np.arcsin(rho) / (2 * np.pi)}
@@ -72,7 +73,6 @@ def product(jumps: Sequence[float], q_u: Any, q_v: Any, cov: Any) -> Floats:
         moment = half_moment(j) / math.sqrt(2 * math.pi)
         table[-1, j] = moment * inverse_root(q_u) * (q_v * sine2) ** (j / 2)
         table[j, -1] = moment * inverse_root(q_v) * (q_u * sine2) ** (j / 2)
-    total = np.zeros_like(rho)
     for i in range(order + 1):
         for j in range(order + 1):
             if i >= 1:
@@ -80,5 +80,7 @@ def product(jumps: Sequence[float], q_u: Any, q_v: Any, cov: Any) -> Floats:
             elif j >= 1:
                 table[i, j] = (q_v * table[i, j - 2] + cov * table[i - 1, j - 1]) / j
             if jumps[i] * jumps[j]:
-                total += jumps[i] * jumps[j] * table[i, j]
-    return total
+                value += jumps[i] * jumps[j] * table[i, j]
+                if i and j:
+                    slope += jumps[i] * jumps[j] * table[i - 1, j - 1]
+    return value, slope
