@@ -18,6 +18,8 @@ import psutil
 from distributed import Nanny, Scheduler
 from distributed.system import MEMORY_LIMIT
 
+from ntk_core.engine.jobs import cores
+
 PRELOAD = "ntk_core.engine.jobs"
 THEORY_SHARE, TRAINING_SHARE = 0.2, 0.7  # of this machine's memory; the rest is the scheduler's and the web server's
 PROCESS_BYTES = 400 * 10**6
@@ -86,9 +88,8 @@ async def _start(nannies: list[Nanny]) -> None:
 
 def _nannies(options: argparse.Namespace, address: str) -> list[Nanny]:
     """A worker for theory and the training workers, each a process of its own under a nanny that replaces it."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = options.workers or max(1, cores // 4)
-    threads = options.threads or max(1, cores // workers)
+    workers = options.workers or max(1, cores() // 4)
+    threads = options.threads or max(1, cores() // workers)
     limit = options.memory_limit or int(TRAINING_SHARE * MEMORY_LIMIT / workers)
     environment = {"NTK_THREADS": threads, "NTK_MEMORY_LIMIT": _for_runs(limit)}
     preload = [PRELOAD, *dask.config.get("distributed.worker.preload")]

@@ -13,7 +13,7 @@ from distributed import Client, Future, KilledWorker
 from ntk_core.budget import Plan
 from ntk_core.engine import jobs
 from ntk_core.engine.child import Child
-from ntk_core.engine.errors import ENGINE_LOST, UNEXPECTED, WORKER_DIED, EngineError
+from ntk_core.engine.errors import ENGINE_LOST, TOO_LONG, UNEXPECTED, WORKER_DIED, EngineError
 from ntk_core.engine.preview import Preview, PreviewCache
 from ntk_core.engine.run import Run
 from ntk_core.engine.runs import Runs
@@ -114,7 +114,7 @@ class Engine:
                     run.viewers.expect(viewer, FIRST_GRACE)
                 return run
             # After a stop the worker may still be at the old task's last step: a new attempt has a name of its own.
-            task = spec.key if run is None else f"{spec.key}-{uuid.uuid4().hex[:8]}"
+            task = spec.key if run is None else _new_name(spec)
             return self._submit(spec, task, viewer)
 
     def get(self, key: str) -> Run | None:
@@ -163,6 +163,8 @@ class Engine:
         try:
             return Client(address, timeout=self._timeout, set_as_default=False, name="ntk-explorer")
         except OSError as error:
+            if self._child is not None:
+                self._child.close()
             raise EngineError(f"no Dask scheduler answers at {address}") from error
 
     def _disconnect(self, state: str, error: str | None) -> None:
@@ -194,7 +196,10 @@ class Engine:
             answer = future.result(timeout=PREVIEW_SECONDS)
         except KilledWorker:
             raise EngineError(WORKER_DIED) from None
-        except (CancelledError, TimeoutError, OSError) as error:
+        except TimeoutError:
+            future.cancel()
+            raise EngineError(TOO_LONG) from None
+        except (CancelledError, OSError) as error:
             raise EngineError("the engine does not answer; try again in a moment") from error
         if "theory" not in answer:
             raise _preview_error(spec, answer)
@@ -245,7 +250,7 @@ class Engine:
 
     def _settle(self, run: Run, future: Future) -> None:
         """Ends the run by its task's outcome, or by what became of its worker."""
-        if run.final:
+        if run.final or future is not self._futures.get(run):
             return
         try:
             outcome = future.result(timeout=30)
@@ -259,7 +264,17 @@ class Engine:
         else:
             if outcome["traceback"]:
                 logger.error("run %s failed:\n%s", run.key, outcome["traceback"])
-            self._end(run, outcome["state"], outcome["error"])
+            if outcome["state"] == "stopped":
+                self._send_again(run)
+            else:
+                self._end(run, outcome["state"], outcome["error"])
+
+    def _send_again(self, run: Run) -> None:
+        """Another process gave this task up at the moment when we asked for it: ours goes on under a new name."""
+        with self._lock:
+            if not run.final:
+                self._runs.rename(run, _new_name(run.spec))
+                self._send(self._connected(), run)
 
     def _abandoned(self, run: Run) -> None:
         self._end(run, "stopped", None)
@@ -281,6 +296,10 @@ class Engine:
                 "no worker of the cluster offers the resources theory and training: start some with "
                 "python -m ntk_core.engine.cluster --connect ADDRESS"
             )
+
+
+def _new_name(spec: ExperimentSpec) -> str:
+    return f"{spec.key}-{uuid.uuid4().hex[:8]}"
 
 
 def _workers(client: Client) -> list[dict[str, Any]]:

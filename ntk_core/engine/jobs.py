@@ -12,12 +12,13 @@ import os
 import time
 import traceback
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from distributed import get_worker
 
 from ntk_core import experiments
-from ntk_core.engine.errors import UNEXPECTED
+from ntk_core.engine.errors import TOO_LONG, UNEXPECTED
 from ntk_core.progress import checkpoint, listening
 from ntk_core.spec import sentences
 
@@ -33,7 +34,7 @@ RUNS_REMEMBERED = 2  # whose snapshots a worker can repeat to a late client: the
 
 
 class Cancelled(Exception):  # noqa: N818 - nothing went wrong
-    """Nobody wants this run any more."""
+    """Nobody wants this task any more."""
 
 
 class Outcome(TypedDict):
@@ -56,9 +57,12 @@ def preview(fields: str) -> dict[str, Any]:
     """The limit's theory and the run's plan of a spec (JSON): {"theory", "plan"}, or {"error", "traceback"}."""
     _set_threads()
     try:
-        spec = _parse(fields)
-        experiment = experiments.load(spec.experiment)
-        return {"theory": experiment.theory(spec).to_bytes(), "plan": experiment.plan(spec).to_json()}
+        with listening(still_wanted()):
+            spec = _parse(fields)
+            experiment = experiments.load(spec.experiment)
+            return {"theory": experiment.theory(spec).to_bytes(), "plan": experiment.plan(spec).to_json()}
+    except Cancelled:
+        return {"error": TOO_LONG, "traceback": None}
     except ValueError as error:
         return {"error": "; ".join(sentences(error)), "traceback": None}
     except Exception:
@@ -71,7 +75,7 @@ def run(fields: str) -> Outcome:
     post = Post(worker, worker.get_current_task())
     _set_threads()
     try:
-        with listening(post.check):
+        with listening(still_wanted()):
             _iterate(fields, post)
     except Cancelled:
         return Outcome(state="stopped", error=None, traceback=None)
@@ -82,6 +86,19 @@ def run(fields: str) -> Outcome:
     finally:
         _return_memory()
     return Outcome(state="finished", error=None, traceback=None)
+
+
+def still_wanted() -> Callable[[], None]:
+    """A function that raises Cancelled when no client wants the present task any more: Dask marks it then."""
+    worker = get_worker()
+    key = worker.get_current_task()
+
+    def check() -> None:
+        task = worker.state.tasks.get(key)
+        if task is None or task.state not in ("executing", "long-running"):
+            raise Cancelled
+
+    return check
 
 
 def posted(task: str) -> list[dict[str, Any]] | None:
@@ -122,12 +139,6 @@ class Post:
         while len(_posted) > RUNS_REMEMBERED:
             _posted.popitem(last=False)
 
-    def check(self) -> None:
-        """Raises Cancelled when no client wants this run any more: Dask marks the worker's task then."""
-        task = self.worker.state.tasks.get(self.task)
-        if task is None or task.state not in ("executing", "long-running"):
-            raise Cancelled
-
     def started(self) -> None:
         """Says that the run has left the queue."""
         self._send({"kind": "started"})
@@ -149,7 +160,12 @@ def _set_threads() -> None:
     """Gives torch its threads. Dask starts workers with one; OpenMP keeps the number for each calling thread."""
     import torch
 
-    torch.set_num_threads(int(os.environ.get("NTK_THREADS") or os.cpu_count() or 1))
+    torch.set_num_threads(int(os.environ.get("NTK_THREADS") or cores()))
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _return_memory() -> None:

@@ -27,6 +27,13 @@ class Runs:
             self._by_key.move_to_end(run.key)
             self._by_task[run.task] = run
 
+    def rename(self, run: Run, task: str) -> None:
+        """From now on the cluster speaks of this run as `task`."""
+        with self._lock:
+            self._by_task.pop(run.task, None)
+            run.task = task
+            self._by_task[task] = run
+
     def get(self, key: str) -> Run | None:
         """The run of that key, now the most recent one."""
         with self._lock:

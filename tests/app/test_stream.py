@@ -18,8 +18,8 @@ from app import events
 from app import stream as stream_module
 from app.stream import NOT_DRAWN, QUEUED, Streams
 
-LONG = 60.0
-PATIENCE = 20.0
+LONG = 200.0
+PATIENCE = 60.0
 OPTIONS = ("band", "other")
 
 

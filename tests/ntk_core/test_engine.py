@@ -17,12 +17,12 @@ import pytest
 from distributed import LocalCluster
 
 from ntk_core.engine import Engine, EngineError
-from ntk_core.engine.child import ROOT, Child
+from ntk_core.engine.child import ROOT
 from ntk_core.engine.errors import ENGINE_LOST, UNEXPECTED, WORKER_DIED
 from tests.conftest import THREADS
 
-LONG = 60.0  # seconds: a run that is still going unless somebody stops it
-PATIENCE = 20.0
+LONG = 200.0  # seconds: a run that is still going unless somebody stops it
+PATIENCE = 60.0
 
 
 def until(condition, seconds=PATIENCE):
@@ -280,16 +280,32 @@ def test_a_lost_cluster_fails_its_runs_and_a_new_one_takes_over(engine, toy):
 def test_a_cluster_started_elsewhere(engine, toy, monkeypatch):
     from app import server_state
 
-    child = Child(workers=1, threads=1)
-    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", child.address)
-    monkeypatch.setattr(server_state, "_engine", None)
-    try:
-        own = server_state.engine()
-        assert own._child is None
-        run = own.submit(toy(frames=2))
-        assert run.wait(PATIENCE) == "finished"
-        assert len(run.snapshots) == 2
-    finally:
-        server_state.close()
-        child.close()
-    assert not child.alive
+    with LocalCluster(n_workers=0, processes=True, dashboard_address=None) as scheduler:
+        address = scheduler.scheduler_address
+        command = [sys.executable, "-m", "ntk_core.engine.cluster", "--workers=1", "--threads=1", "--connect", address]
+        workers = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE)
+        monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", address)
+        monkeypatch.setattr(server_state, "_engine", None)
+        try:
+            own = server_state.engine()
+            assert own._child is None
+            run = own.submit(toy(frames=2))
+            assert run.wait(PATIENCE) == "finished"
+            assert len(run.snapshots) == 2
+        finally:
+            server_state.close()
+            workers.communicate(timeout=PATIENCE)
+
+
+def test_a_task_given_up_by_another_process_goes_on_under_a_new_name(engine, toy):
+    class GivenUp:
+        def result(self, timeout):
+            return {"state": "stopped", "error": None, "traceback": None}
+
+    run = engine.submit(toy(frames=4, pause=0.2))
+    until(lambda: run.snapshots)
+    first, engine._futures[run] = run.task, GivenUp()
+    engine._settle(run, engine._futures[run])
+    assert run.task != first
+    assert run.wait(PATIENCE) == "finished"
+    assert [s.index for s in run.snapshots] == [0, 1, 2, 3]
