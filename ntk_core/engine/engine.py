@@ -12,7 +12,7 @@ from distributed import Client, Future, KilledWorker
 
 from ntk_core.budget import Plan
 from ntk_core.engine import jobs
-from ntk_core.engine.child import Child
+from ntk_core.engine.connection import Connection
 from ntk_core.engine.errors import ENGINE_LOST, TOO_LONG, UNEXPECTED, WORKER_DIED, EngineError
 from ntk_core.engine.preview import Preview, PreviewCache
 from ntk_core.engine.run import Run
@@ -42,13 +42,11 @@ class Engine:
         keep_bytes: int,
         cache_bytes: int,
     ):
-        self._external, self._options, self._timeout, self._grace = address, options, timeout, grace
+        self._grace = grace
         self._runs, self._previews = Runs(keep_bytes), PreviewCache(cache_bytes)
         self._lock = threading.RLock()
-        self._child: Child | None = None
-        self._client: Client | None = None
         self._futures: dict[Run, Future] = {}
-        self._closed = False
+        self.connection = Connection(address, options, timeout, self._on_message, self._lost)
 
     @classmethod
     def start(
@@ -79,13 +77,13 @@ class Engine:
         """
         options = {"workers": workers, "threads": threads, "memory_limit": memory_limit}
         engine = cls(address, options, timeout, grace, keep_bytes, cache_bytes)
-        engine._connected()
+        engine.connection.client()
         return engine
 
     @property
     def address(self) -> str:
         """The scheduler's address."""
-        return self._connected().scheduler_info(n_workers=0)["address"]
+        return self.connection.client().scheduler_info(n_workers=0)["address"]
 
     def preview(self, spec: ExperimentSpec) -> Preview:
         """The limit's theory and the plan of a spec; blocks for milliseconds, or not at all if it is cached.
@@ -123,7 +121,7 @@ class Engine:
 
     def status(self) -> dict[str, Any]:
         """Facts about the engine: address, workers by slot, runs by state."""
-        slots = [slot for worker in _workers(self._connected()) for slot in worker["resources"]]
+        slots = [slot for worker in self.connection.workers() for slot in worker["resources"]]
         states = [run.state for run in self._runs.active()]
         return {
             "address": self.address,
@@ -135,62 +133,20 @@ class Engine:
 
     def close(self) -> None:
         """Cancels everything that runs for this process and ends the child."""
-        with self._lock:
-            self._closed = True
-            self._disconnect("stopped", None)
-
-    # Connection
-
-    def _connected(self) -> Client:
-        """The client; connects first, or again after the child or the scheduler was lost."""
-        with self._lock:
-            if self._closed:
-                raise EngineError("the engine is closed")
-            lost = self._client is not None and self._client.status != "running"
-            if lost or (self._child is not None and not self._child.alive):
-                logger.error("the engine was lost; connecting again")
-                self._disconnect("failed", ENGINE_LOST)
-            if self._client is None:
-                self._client = self._connect()
-                self._client.subscribe_topic(jobs.TOPIC, self._on_message)
-            return self._client
-
-    def _connect(self) -> Client:
-        if self._external is None:
-            self._child = Child(**self._options)
-            threading.Thread(target=self._mourn, args=[self._child], name="engine-child", daemon=True).start()
-        address = self._external or self._child.address  # type: ignore[union-attr]
-        try:
-            return Client(address, timeout=self._timeout, set_as_default=False, name="ntk-explorer")
-        except OSError as error:
-            if self._child is not None:
-                self._child.close()
-            raise EngineError(f"no Dask scheduler answers at {address}") from error
-
-    def _disconnect(self, state: str, error: str | None) -> None:
         for run in self._runs.active():
-            self._end(run, state, error)
-        if self._client is not None:
-            self._client.close(timeout=2)
-        if self._child is not None:
-            self._child.close()
-        self._client = self._child = None
+            self._end(run, "stopped", None)
+        self.connection.close()
 
-    def _mourn(self, child: Child) -> None:
-        """Waits for a child's end; if it was not meant, its runs have failed."""
-        child.process.wait()
-        with self._lock:
-            if child is self._child and not self._closed:
-                logger.error("the engine's child ended with exit code %s", child.process.returncode)
-                for run in self._runs.active():
-                    self._end(run, "failed", ENGINE_LOST)
+    def _lost(self) -> None:
+        for run in self._runs.active():
+            self._end(run, "failed", ENGINE_LOST)
 
     # Previews
 
     def _compute_preview(self, spec: ExperimentSpec) -> Preview:
-        client = self._connected()
+        client = self.connection.client()
+        self.connection.check_slots()
         key = f"theory-{spec.key}"
-        self._check_slots(client)
         future = client.submit(jobs.preview, spec.model_dump_json(), key=key, resources={"theory": 1})
         try:
             answer = future.result(timeout=PREVIEW_SECONDS)
@@ -209,13 +165,13 @@ class Engine:
     # Runs
 
     def _submit(self, spec: ExperimentSpec, task: str, viewer: str) -> Run:
-        client = self._connected()
-        self._check_slots(client)
+        client = self.connection.client()
+        self.connection.check_slots()
         run = Run(spec, task, self._abandoned, self._grace)
         run.viewers.expect(viewer, FIRST_GRACE)
         self._runs.add(run)
         self._send(client, run)
-        if self._external:
+        if self.connection.external:
             # Another web process may have started the same task: its snapshots so far are with the worker.
             threading.Thread(target=self._catch_up, args=[client, run], name="catch-up", daemon=True).start()
         return run
@@ -274,7 +230,7 @@ class Engine:
         with self._lock:
             if not run.final:
                 self._runs.rename(run, _new_name(run.spec))
-                self._send(self._connected(), run)
+                self._send(self.connection.client(), run)
 
     def _abandoned(self, run: Run) -> None:
         self._end(run, "stopped", None)
@@ -285,27 +241,12 @@ class Engine:
                 return
             future = self._futures.pop(run, None)
             self._runs.ended(run)
-            if future is not None and self._client is not None and self._client.status == "running":
+            if future is not None and future.client.status == "running":
                 future.cancel()  # drops this client's interest; the worker notices if it was the last
-
-    def _check_slots(self, client: Client) -> None:
-        """A foreign cluster may have workers that our tasks would never be sent to."""
-        workers = _workers(client) if self._external else []
-        if workers and not any({"theory", "training"} & set(worker["resources"]) for worker in workers):
-            raise EngineError(
-                "no worker of the cluster offers the resources theory and training: start some with "
-                "python -m ntk_core.engine.cluster --connect ADDRESS"
-            )
 
 
 def _new_name(spec: ExperimentSpec) -> str:
     return f"{spec.key}-{uuid.uuid4().hex[:8]}"
-
-
-def _workers(client: Client) -> list[dict[str, Any]]:
-    # Not client.scheduler_info(): a periodic update may empty its list of workers just before it is read.
-    assert client.scheduler is not None
-    return list(client.sync(client.scheduler.identity, n_workers=-1)["workers"].values())
 
 
 def _preview_error(spec: ExperimentSpec, answer: dict[str, Any]) -> Exception:

@@ -268,8 +268,8 @@ def test_a_lost_cluster_fails_its_runs_and_a_new_one_takes_over(engine, toy):
     try:
         run = own.submit(toy(pause=LONG))
         until(lambda: run.state == "running")
-        assert own._child
-        os.killpg(own._child.process.pid, signal.SIGKILL)
+        assert own.connection.child
+        os.killpg(own.connection.child.process.pid, signal.SIGKILL)
         assert run.wait(PATIENCE) == "failed"
         assert run.error == ENGINE_LOST
         assert own.submit(toy(frames=1)).wait(PATIENCE) == "finished"
@@ -288,7 +288,7 @@ def test_a_cluster_started_elsewhere(engine, toy, monkeypatch):
         monkeypatch.setattr(server_state, "_engine", None)
         try:
             own = server_state.engine()
-            assert own._child is None
+            assert own.connection.child is None
             run = own.submit(toy(frames=2))
             assert run.wait(PATIENCE) == "finished"
             assert len(run.snapshots) == 2
