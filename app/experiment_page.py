@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from ntk_core.engine import Preview
     from ntk_core.snapshot import Snapshot
     from ntk_core.spec import ExperimentSpec
+
+PATH_SECONDS = 0.15  # the browser takes a page's path into its history before the next run adds the parameters
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,9 @@ class View:
 def render(view: View) -> None:
     """Draws the page."""
     resolved, blocked = page_state.read(view.name, view.name, view.table)
+    if page_state.arrived_elsewhere(view.name, view.table, resolved.values):
+        time.sleep(PATH_SECONDS)
+        st.rerun()
     resolved = _take_click(view, resolved)
     _controls(view, resolved.values)
     page_state.write(view.name, view.name, view.table, resolved.values)
@@ -94,12 +100,13 @@ def _preview(spec: ExperimentSpec) -> Preview | None:
 def _train_row(view: View, spec: Any, preview: Preview, blocked: bool) -> dict[str, Any] | None:
     """The Train button and the plan beside it; returns the run that the chart shall follow."""
     plan = preview.plan
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+    button, words = st.columns([1, 7], vertical_alignment="center")
+    with button:
         clicked = st.button(
             "Train", type="primary", icon=":material/play_arrow:", key=f"{view.name}:train",
-            disabled=blocked or bool(plan.refusal), help="Trains the networks in the background and streams them here.",
+            disabled=blocked or bool(plan.refusal), width="stretch",
         )  # fmt: skip
-        st.markdown(phrases.plan(plan), width="stretch")
+    words.markdown(phrases.plan(plan))
     if plan.refusal:
         st.error(plain(plan.refusal), icon=":material/block:")
     wanted = clicked or page_state.started(view.name)

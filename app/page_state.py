@@ -18,6 +18,7 @@ from app.controls import Control, Resolved
 STALE_SECONDS = 2.0  # an event sent before the browser heard of its new URL still carries the old one
 
 _PAGE = "page shown"
+_SWITCHED = "page switched"
 
 
 def choose(page: str, values: Mapping[str, Any], *, start: bool = False) -> None:
@@ -42,8 +43,11 @@ def read(page: str, experiment: str, table: Sequence[Control]) -> tuple[Resolved
     normal = controls.defaults(experiment, table)
     saved = state.get(f"{page}:values", normal)
     arriving = state.get(_PAGE) != page
+    state[_SWITCHED] = arriving and _PAGE in state
     state[_PAGE] = page
     query = _query(table)
+    if arriving:
+        state[f"{page}:query"] = query
     chosen = state.pop(f"{page}:chosen", None)
     if chosen is not None:
         return _adopt(page, experiment, table, normal | chosen, []), False
@@ -60,6 +64,16 @@ def read(page: str, experiment: str, table: Sequence[Control]) -> tuple[Resolved
         state.pop(f"{page}:problems", None)
     state[f"{page}:values"] = resolved.values
     return _with(resolved, [*state.get(f"{page}:problems", []), *wrong]), bool(wrong)
+
+
+def arrived_elsewhere(experiment: str, table: Sequence[Control], values: Mapping[str, Any]) -> bool:
+    """Whether the page was just switched to and its URL does not say its values yet; once a switch.
+
+    Parameters written in the very run that switches the page would join the old page's path in the browser's history.
+    """
+    switched = st.session_state.pop(_SWITCHED, False)
+    wanted = controls.to_query(table, values, controls.defaults(experiment, table))
+    return switched and _query(table) != {name: [text] for name, text in wanted.items()}
 
 
 def write(page: str, experiment: str, table: Sequence[Control], values: Mapping[str, Any]) -> None:

@@ -73,5 +73,5 @@ def caption(spec: Any, time: float) -> str:
     if math.isinf(time):
         return "t = ∞"
     if spec.rule == "gradient_flow":
-        return f"t = {time:.4g} (gradient flow)"
-    return f"t = {time:.4g} = {round(time / spec.learning_rate):,} steps × rate {spec.learning_rate:g}"
+        return f"t = {time:,.6g} (gradient flow)"
+    return f"t = {time:,.6g} ({round(time / spec.learning_rate):,} steps × rate {spec.learning_rate:g})"

@@ -152,7 +152,8 @@ def _peak(theory: Snapshot, snapshot: Snapshot | None, as_band: bool) -> dict[st
 
 
 def _cost(theory: Snapshot, snapshot: Snapshot | None, as_band: bool) -> dict[str, Any]:
-    x, y = style.axis(style.TIME_AXIS), style.log_axis("cost ½ mean (f − f*)²")
+    x = style.axis(style.TIME_AXIS)
+    y = style.cost_axis(theory["cost"], *([snapshot["cost"]] if snapshot is not None else []))
     traces: list[dict[str, Any]] = []
     if snapshot is not None:
         hover = "t = %{x:.4g}<br>cost %{y:.3g}"

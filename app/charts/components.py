@@ -45,7 +45,7 @@ def draw(
     return {
         "batch": _batch(spec, theory),
         "g": _along(theory, snapshot, bool(options.get("band")), shown),
-        "h": _across(theory, snapshot, bool(options.get("band")), shown),
+        "h": _across(spec, theory, snapshot, bool(options.get("band")), shown),
         "values": _values(spec, theory, shown),
     }
 
@@ -82,7 +82,7 @@ def _along(theory: Snapshot, snapshot: Snapshot | None, as_band: bool, shown: bo
     return {"data": traces, "layout": style.layout(style.axis(style.TIME_AXIS), y)}
 
 
-def _across(theory: Snapshot, snapshot: Snapshot | None, as_band: bool, shown: bool) -> dict[str, Any]:
+def _across(spec: Any, theory: Snapshot, snapshot: Snapshot | None, as_band: bool, shown: bool) -> dict[str, Any]:
     traces = _networks(snapshot, "h", as_band)
     times = theory["times"]
     ends = [float(times[0]), float(times[-1])]
@@ -91,7 +91,9 @@ def _across(theory: Snapshot, snapshot: Snapshot | None, as_band: bool, shown: b
         figure = paper.figures()["figure3"]
         peaks, at = figure["orthogonal_norm_peak"], figure["orthogonal_norm_peak_time"]
         traces += _paper_points({n: (at[n], values) for n, values in peaks.items()}, "peak")
-    y = style.axis("|hₜ|", rangemode="tozero")
+    seen = np.abs(snapshot["h"]) if snapshot is not None else np.zeros(1)
+    top = 1.15 * float(np.max(seen[np.isfinite(seen)], initial=0.25 * spec.scale))
+    y = style.axis("|hₜ|", range=[0, top])
     return {"data": traces, "layout": style.layout(style.axis(style.TIME_AXIS), y)}
 
 

@@ -123,9 +123,10 @@ def _cost(theory: Snapshot, snapshot: Snapshot | None, index: int, as_band: bool
     traces.append(style.line(times[finite], expected, "limit: expected", style.INK, width=3, hovertemplate=hover))
     now = float(times[index])
     marks = [] if math.isinf(now) else [_now_line(now)]
+    y = style.cost_axis(expected, *([snapshot["cost"]] if snapshot is not None else []))
     return {
         "data": traces,
-        "layout": style.layout(style.axis(style.TIME_AXIS), style.log_axis("cost ½ mean (f − f*)²"), shapes=marks),
+        "layout": style.layout(style.axis(style.TIME_AXIS), y, shapes=marks),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -56,7 +57,7 @@ def joined(x: np.ndarray, curves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def line(x: Any, y: Any, name: str, colour: str, **more: Any) -> dict[str, Any]:
     """A line trace; `width` and `dash` style it, everything else goes to the trace as it is."""
-    style = {"color": colour, "width": more.pop("width", 2), "dash": more.pop("dash", "solid")}
+    style = {"color": colour, "width": more.pop("width", 2), "dash": more.pop("dash", "solid"), "simplify": False}
     return {"type": "scatter", "mode": "lines", "name": name, "x": f4(x), "y": f4(y), "line": style, **more}
 
 
@@ -98,7 +99,8 @@ def ensemble(x: np.ndarray, curves: np.ndarray, name: str, index: int, as_band: 
 
 
 def over_seeds(reduce: Callable[..., np.ndarray], curves: np.ndarray) -> np.ndarray:
-    """A NaN-skipping reduction over the seeds of curves (seed, P): (P,), NaN where no network has a number."""
+    """A NaN-skipping reduction over the seeds of curves (seed, P): (P,), NaN where no network has a finite number."""
+    curves = np.where(np.isfinite(curves), curves, np.nan)
     there = ~np.isnan(curves).all(axis=0)
     out = np.full(curves.shape[1], np.nan)
     out[there] = reduce(curves[:, there], axis=0)
@@ -124,6 +126,18 @@ def axis(title: str, **more: Any) -> dict[str, Any]:
 def log_axis(title: str, **more: Any) -> dict[str, Any]:
     """A logarithmic axis whose labels are plain numbers."""
     return axis(title, type="log", tickformat="~g", nticks=6, minorloglabels="complete", **more)
+
+
+def cost_axis(*costs: Any) -> dict[str, Any]:
+    """The logarithmic axis of costs: down to a millionth of the largest one, below which nothing can be seen anyway."""
+    numbers = np.concatenate([np.ravel(c).astype(float) for c in costs])
+    numbers = numbers[np.isfinite(numbers) & (numbers > 0)]
+    title = "cost ½ mean (f − f*)²"
+    if not numbers.size:
+        return log_axis(title)
+    top = float(numbers.max())
+    low = max(float(numbers.min()), 1e-6 * min(top, 1.0))
+    return log_axis(title, range=[math.log10(low / 1.5), math.log10(top * 1.5)])
 
 
 def width_axis() -> dict[str, Any]:

@@ -89,7 +89,7 @@ def snapshot(spec: Any, index: int, *, missing: int = 0) -> Snapshot:
         else:
             arrays |= {"f": (("width", "seed", "gamma"), curve)}
     made = labelled(**arrays)
-    for name, array in made.items():
+    for array in made.values():
         if missing and array.dims[0] == "width" and len(array.dims) == 3:
             last = array.values[-missing:]
             (last if "gamma" in array.dims else last[..., index])[...] = np.nan

@@ -1,0 +1,213 @@
+"""The three pages in a real browser, from settings to finished curves, against the real engine."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.browser
+
+SMALL = {
+    "circle": "widths=32,64&seeds=3&n_train=12&time=40&snapshots=12&method=steps&weights=dense",
+    "function_space": "widths=32,64&seeds=3&time=60&snapshots=12&method=steps&weights=dense",
+    "components": "widths=32,64&seeds=2&n_train=64&time=60&snapshots=12&method=steps&weights=dense",
+}
+MAIN = {"circle": "kernel", "function_space": "f", "components": "g"}
+# Long enough to be stopped: many steps of a network that is wide for them.
+LONG = "widths=1000&seeds=20&time=20000&snapshots=200&method=steps&weights=dense"
+
+TOO_WIDE = """() => [...document.querySelectorAll(".stMain, .stMain section, .ntk-live, .ntk-panel, .ntk-deck")]
+  .filter((e) => e.scrollWidth > e.clientWidth + 1 || e.getBoundingClientRect().right > innerWidth + 1)
+  .map((e) => e.className)"""
+
+FIRST_POINT = """() => {
+  const gd = document.querySelector("[data-panel='batch'] .ntk-plot"), box = gd.getBoundingClientRect()
+  const { xaxis, yaxis } = gd._fullLayout, point = gd.calcdata[0][0]
+  return [box.left + xaxis._offset + xaxis.d2p(point.x), box.top + yaxis._offset + yaxis.d2p(point.y)]
+}"""
+
+
+def plot(page, panel):
+    found = page.locator(f'[data-panel="{panel}"] .ntk-plot')
+    expect(found.locator(".main-svg").first).to_be_visible()
+    return found
+
+
+def names(page, panel):
+    """Names of the curves that are drawn in a panel."""
+    script = "(p) => (document.querySelector(`[data-panel='${p}'] .ntk-plot`).data || []).map((t) => t.name)"
+    return page.evaluate(script, panel)
+
+
+def axis(page, panel):
+    script = "(p) => document.querySelector(`[data-panel='${p}'] .ntk-plot`)._fullLayout.xaxis.range"
+    return page.evaluate(script, panel)
+
+
+def updates(page):
+    return int(page.locator(".ntk-live").get_attribute("data-updates") or 0)
+
+
+def train(page):
+    page.get_by_role("button", name="Train", exact=True).click()
+
+
+def finished(page):
+    expect(page.locator(".ntk-message")).to_have_text(re.compile("Finished"))
+
+
+@pytest.mark.parametrize("name", list(SMALL))
+def test_from_settings_to_finished_curves_in_place(open_page, name):
+    page = open_page(f"{name}?{SMALL[name]}")
+    main = MAIN[name]
+    node = plot(page, main).element_handle()
+    assert not any(curve.startswith("n = ") for curve in names(page, main))  # theory stands there before any training
+    before = updates(page)
+    page.evaluate("(node) => { node.marked = 'the same node' }", node)
+    train(page)
+    page.wait_for_function(
+        "(p) => document.querySelector(`[data-panel='${p}'] .ntk-plot`).data.some((t) => t.name.startsWith('n ='))",
+        arg=main,
+    )
+    zoom(page, main)
+    zoomed = axis(page, main)
+    finished(page)
+    assert updates(page) - before >= 5
+    assert page.evaluate(f"document.querySelector(`[data-panel='{main}'] .ntk-plot`).marked") == "the same node"
+    assert axis(page, main) == zoomed
+    assert {"n = 32", "n = 64"} <= set(names(page, main))
+    expect(page.locator(".ntk-stop")).to_be_hidden()
+    expect(page.locator(".ntk-facts")).to_contain_text("weight matrices")
+    slider = page.locator(".ntk-time")
+    slider.fill("0")
+    expect(page.locator(".ntk-clock")).to_contain_text("t = 0")
+    page.get_by_role("button", name="live").click()
+    expect(page.locator(".ntk-clock")).to_contain_text(re.compile("t = (40|60)"))
+
+
+def zoom(page, panel):
+    box = plot(page, panel).bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x - 40, y - 30)
+    page.mouse.down()
+    page.mouse.move(x + 60, y + 30, steps=4)
+    page.mouse.up()
+
+
+def test_stop_keeps_what_was_computed(open_page):
+    page = open_page(f"circle?{LONG}")
+    plot(page, "kernel")
+    train(page)
+    page.wait_for_function(
+        "document.querySelector(`[data-panel='kernel'] .ntk-plot`).data.some((t) => t.name.startsWith('n ='))"
+    )
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator(".ntk-message")).to_have_text(re.compile("Stopped"))
+    assert "n = 1,000" in names(page, "kernel")
+    expect(page.get_by_role("button", name="Train", exact=True)).to_be_enabled()
+
+
+def test_a_link_is_restored_in_another_session_with_its_finished_run(open_page):
+    first = open_page(f"function_space?{SMALL['function_space']}&depth=3")
+    plot(first, "f")
+    first.get_by_text("Mean and 10–90 % band").click()
+    expect(first).to_have_url(re.compile("band=1"))
+    train(first)
+    finished(first)
+    second = open_page(first.url.split("/", 3)[3], apart=True)
+    plot(second, "f")
+    finished(second)  # without a click: the run is shared
+    assert sorted(names(second, "f")) == sorted(names(first, "f"))
+    assert second.url == first.url
+    assert second.locator(".ntk-facts").inner_text() == first.locator(".ntk-facts").inner_text()
+
+
+def test_theory_follows_a_control_before_any_training(open_page):
+    page = open_page("circle?widths=32&seeds=2")
+    plot(page, "kernel")
+    height = "Math.max(...document.querySelector(`[data-panel='kernel'] .ntk-plot`).calcdata.at(-1).map((p) => p.y))"
+    assert page.evaluate(height) == pytest.approx(0.2825, abs=1e-4)
+    depth = page.get_by_role("slider", name="Depth L")
+    depth.focus()
+    depth.press("ArrowLeft")
+    page.wait_for_function(f"Math.abs({height} - 0.4025) < 1e-4")
+    expect(page).to_have_url(re.compile("depth=3"))
+
+
+def test_a_digit_shows_its_picture_when_pointed_at(open_page):
+    page = open_page(f"components?{SMALL['components']}")
+    plot(page, "batch")
+    spot = page.evaluate(FIRST_POINT)
+    page.mouse.move(spot[0] - 30, spot[1])
+    page.mouse.move(*spot, steps=4)
+    picture = page.locator('[data-panel="batch"] .ntk-digit')
+    expect(picture).to_be_visible()
+    page.wait_for_function("document.querySelector(`[data-panel='batch'] .ntk-digit`).naturalWidth === 28")
+
+
+def test_a_click_adds_a_training_point_and_a_click_on_it_takes_it_away(open_page):
+    page = open_page("function_space?points=custom&custom=0:0.2&widths=32&seeds=2&time=20")
+    box = plot(page, "f").bounding_box()
+    count = "document.querySelector(`[data-panel='f'] .ntk-plot`).calcdata.at(-1).length"
+    assert page.evaluate(count) == 1
+    spot = box["x"] + box["width"] * 0.75, box["y"] + box["height"] * 0.4
+    page.mouse.click(*spot)
+    page.wait_for_function(f"{count} === 2")
+    expect(page).to_have_url(re.compile("custom=0%3A0.2%2C1"))
+    page.wait_for_timeout(400)
+    page.mouse.click(*spot)
+    page.wait_for_function(f"{count} === 1")
+
+
+def test_home_moves_by_itself_and_leads_to_a_figure(open_page):
+    page = open_page()
+    plot(page, "f")
+    clock = page.locator(".ntk-clock").inner_text()
+    expect(page.locator(".ntk-clock")).not_to_have_text(clock)
+    page.wait_for_function("document.querySelector(`[data-panel='f'] .ntk-plot`).data.some((t) => t.name === 'n = 64')")
+    page.get_by_role("button", name="Show Figure 2").click()
+    expect(page).to_have_url(re.compile("/function_space"))
+    page.wait_for_function("(document.querySelector(`[data-panel='cost'] .ntk-plot`) || {}).data !== undefined")
+    page.wait_for_function("document.querySelector(`[data-panel='f'] .ntk-plot`).data.some((t) => t.name === 'n = 50')")
+    page.get_by_role("button", name="Stop").click()
+
+
+def test_pages_keep_their_settings_when_one_comes_back(open_page):
+    page = open_page("components?n_train=64&widths=32&seed=3")
+    plot(page, "g")
+    page.get_by_role("link", name="Kernel on the circle").click()
+    plot(page, "kernel")
+    expect(page).to_have_url(re.compile(r"/circle$"))
+    page.get_by_role("link", name="Principal components").click()
+    plot(page, "g")
+    expect(page).to_have_url(re.compile(r"/components\?.*n_train=64"))
+    expect(page).to_have_url(re.compile("seed=3"))
+
+
+@pytest.mark.parametrize("path", ["", *(f"{name}?{SMALL[name]}" for name in SMALL)])
+def test_a_phone_shows_the_page_without_sideways_scrolling(open_page, path):
+    page = open_page(path, width=390, height=844, scheme="dark")
+    expect(page.locator(".ntk-plot .main-svg").first).to_be_visible()
+    assert page.evaluate(TOO_WIDE) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_hostile_link_gets_one_sentence(open_page):
+    page = open_page("circle?beta=NaN&activation=relu&widths=32&seeds=2")
+    alert = page.get_by_test_id("stAlert")
+    expect(alert).to_have_count(1)
+    expect(alert).to_contain_text("beta: must be a finite number")
+    plot(page, "kernel")
+
+
+def test_the_first_meaningful_paint_is_quick_once_warm(open_page):
+    open_page("circle?widths=32&seeds=2").locator(".ntk-plot .main-svg").first.wait_for()
+    started = time.monotonic()
+    page = open_page("circle?widths=32&seeds=2")
+    expect(page.get_by_role("heading", name="Kernel on the circle")).to_be_visible()
+    spent = time.monotonic() - started
+    print(f"first meaningful paint after {spent:.2f} s")
+    assert spent < 3 * 3  # the target is 3 s on an idle machine; others may be testing on this one
