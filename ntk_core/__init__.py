@@ -28,7 +28,7 @@ _HOME = {
     "train": "training",
 }
 
-__all__ = ["activations", *_HOME]  # noqa: F822
+__all__ = ["activations", *_HOME]
 
 
 def __getattr__(name: str) -> Any:

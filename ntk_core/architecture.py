@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Architecture:
     def n_parameters(self) -> int:
         """Number of weights and biases, P in the paper."""
         sizes = self.widths
-        return sum((n + 1) * m for n, m in zip(sizes, sizes[1:], strict=False))
+        return sum((n + 1) * m for n, m in pairwise(sizes))
 
     @property
     def sigma(self) -> Activation:

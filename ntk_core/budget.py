@@ -83,9 +83,7 @@ def plan_training(spec: TrainingSpec, n_train: int, n_eval: int, n_in: int, n_ou
     groups = []
     transient = 0
     for width in spec.widths:
-        options = [
-            _Work(spec, width, weights, device, n_train, n_eval, n_in, n_out) for weights in _kinds(spec, width)
-        ]
+        options = [_Work(spec, width, weights, device, n_train, n_eval, n_in, n_out) for weights in _kinds(spec, width)]
         work = min(options, key=lambda w: w.seconds(NOMINAL[device.partition(":")[0]]))
         groups.append(work.plan(machine.speeds(device)))
         transient = max(transient, work.transient_bytes() * groups[-1].batch)

@@ -25,9 +25,12 @@ KRYLOV_TRUNCATION = 1e-8
 class Response:
     """Filters on eigenvalues (same shape): signals that come of the residual r and of the moving part p = J v.
 
-    moved_r, moved_p: E = moved_r r + moved_p p. halfway: the part of moved_r at whose parameters a mode's movement,
-    weighted by its residual, is centred; taking J there makes a leap second order. velocity_r, velocity_p: the same for the final velocity, and
-    carried, kept: how much of the old velocity went into the movement, and how much of it is left.
+    Attributes:
+        moved_r, moved_p: E = moved_r r + moved_p p.
+        halfway: the part of moved_r at whose parameters a mode's movement, weighted by its residual, is centred;
+            taking J there makes a leap second order.
+        velocity_r, velocity_p: as moved_r and moved_p, for the final velocity.
+        carried, kept: how much of the old velocity went into the movement, and how much of it is left.
     """
 
     moved_r: Tensor
@@ -40,9 +43,11 @@ class Response:
 
 
 class Rule(Protocol):
-    """An update rule. `unit` is the time of its smallest leap (0: any time is allowed)."""
+    """An update rule."""
 
-    unit: float
+    @property
+    def unit(self) -> float:
+        """Time of one step, the smallest leap (0: any time is allowed)."""
 
     def respond(self, values: Tensor, time: float) -> Response:
         """The filters that stand for `time`."""
@@ -55,9 +60,12 @@ class Rule(Protocol):
 class GradientFlow:
     """d theta/dt = -gradient: r decays like exp(-lambda t)."""
 
-    unit: float = 0.0
+    @property
+    def unit(self) -> float:
+        """Any time is allowed."""
+        return 0.0
 
-    def respond(self, values: Tensor, time: float) -> Response:
+    def respond(self, values: Tensor, time: float | Tensor) -> Response:
         """E = (1 - e^(-lambda t)) / lambda, and t where lambda -> 0."""
         x = values * time
         small = x.abs() < 1e-12
@@ -211,7 +219,7 @@ def _krylov(K: Tensor, r: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     Returns Ritz values (S, k), Ritz vectors (S, P, k), and the share (S, k) of each Ritz vector that lies along the
     last Krylov direction: a filtered vector that reaches there has not converged.
     """
-    S, P, _ = K.shape
+    P = K.shape[-1]
     scale = K.diagonal(dim1=-2, dim2=-1).sum(-1)[:, None]
     q = r / torch.linalg.vector_norm(r, dim=-1, keepdim=True).clamp_min(torch.finfo(r.dtype).tiny)
     vectors = [q]

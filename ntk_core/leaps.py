@@ -93,16 +93,20 @@ class Leaper:
         caps = self._caps(here, until_end)
         for _ in range(MAX_TRIES):
             order, length = self.step.propose(remaining, caps, here.largest, self.order)
-            move, halfway = self._midpoint(here, length) if order == 2 else (here.move(length), None)
-            self._shift(move)
+            halfway = None
+            if order == 2:
+                move, halfway = self._by_midpoint(here, length)
+            else:
+                move = here.move(length)
+                self.network.shift(*self._parts(move))
             found = self.network.forward(self.X)
             error, share = self._defect(move, found.outputs)
-            exact = self.rule.unit and length <= 1.5 * self.rule.unit and self.cost.name == "squared"
+            exact = bool(self.rule.unit) and length <= 1.5 * self.rule.unit  # one step is itself, whatever the cost
             self.step.learn(order, length, share, halfway)
             if share <= self.step.limit or exact or length < 1e-9 * remaining:
                 self.error += 0.0 if exact else error
                 return self._settle(move, found)
-            self._shift(move, -1.0)
+            self.network.shift(*self._parts(move, -1.0))
         raise ArithmeticError(
             f"leaps: no leap near t meets the tolerance {self.tolerance:g}; raise it, or train step by step"
         )
@@ -116,7 +120,7 @@ class Leaper:
         return {order: float(times[int((lengths <= share * self.path).sum()) - 1]) for order, share in shares.items()}
 
     def _accept(self, move: _Move) -> float:
-        self._shift(move)
+        self.network.shift(*self._parts(move))
         return self._settle(move, self.network.forward(self.X))
 
     def _settle(self, move: _Move, found: Any) -> float:
@@ -124,21 +128,21 @@ class Leaper:
         self.watch.look(found.outputs)
         return move.time
 
-    def _shift(self, move: _Move, sign: float = 1.0) -> None:
-        self.network.shift(move.direction, sign)
-        for factor, direction in self.velocity if move.carried else []:
-            self.network.shift(direction, sign * factor * move.carried)
+    def _parts(self, move: _Move, sign: float = 1.0) -> list[tuple[float, Direction]]:
+        """A move, or its inverse, as terms of `Network.shift`."""
+        carried = [(sign * factor * move.carried, d) for factor, d in self.velocity] if move.carried else []
+        return [(sign, move.direction), *carried]
 
-    def _midpoint(self, here: _Linear, length: float) -> tuple[_Move, tuple[float, float]]:
-        """The second-order leap, and what its first half told: (length, share of error) of a first-order leap."""
+    def _by_midpoint(self, here: _Linear, length: float) -> tuple[_Move, tuple[float, float]]:
+        """Makes the second-order leap; returns it, and the (length, share of error) that its first half showed."""
         half = here.move(length, "halfway")
-        self._shift(half)
+        self.network.shift(*self._parts(half))
         middle = self.network.forward(self.X)
         _, share = self._defect(half, middle.outputs)
         features = Features(self.network, middle, self.network.backward(middle))
-        linear = _Linear(self, features, at=self.done.outputs)
-        move = linear.move(length)
-        self._shift(half, -1.0)
+        move = _Linear(self, features, at=self.done.outputs).move(length)
+        # Back to the start and on to the end in one sweep over the weights.
+        self.network.shift(*self._parts(half, -1.0), *self._parts(move))
         return move, (length / 2, share)
 
     def _defect(self, move: _Move, found: Tensor) -> tuple[float, float]:
@@ -213,17 +217,19 @@ class _Linear:
         signal = self.root * self.modes.act(filtered(moved))
         velocity: list[tuple[float, Direction]] = []
         if self.pushed is not None:
-            signal = signal + self.root * self.modes.act(filtered("moved_p"), self.root * self.pushed)
+            drift = self.root * self.modes.act(filtered("moved_p"), self.root * self.pushed)
+            signal = signal + (drift / 2 if moved == "halfway" else drift)
         if isinstance(rule, Momentum):
             final = self.root * self.modes.act(filtered("velocity_r"))
             if self.pushed is not None:
                 final = final + self.root * self.modes.act(filtered("velocity_p"), self.root * self.pushed)
             old = [(f * kept["kept"], d) for f, d in leaper.velocity if abs(f * kept["kept"]) > FORGOTTEN]
             velocity = [*old, (1.0, self._direction(final))]
+        carried = kept["carried"] * (0.5 if moved == "halfway" else 1.0)
         predicted = -(self.K @ signal[..., None])[..., 0]
         if self.pushed is not None:
-            predicted = predicted + kept["carried"] * self.pushed
-        return _Move(self._direction(signal), time, predicted, kept["carried"], velocity)
+            predicted = predicted + carried * self.pushed
+        return _Move(self._direction(signal), time, predicted, carried, velocity)
 
     def _direction(self, signal: Tensor) -> Direction:
         """-J^T signal / N as a direction."""
@@ -240,7 +246,7 @@ class _Linear:
 
 
 class _StepSize:
-    """Chooses order and length from the measured error: share = c1 h at first order, c2 h^2 at the midpoint's second."""
+    """Chooses order and length from the measured error: c1 h at first order, c2 h^2 at the midpoint's second."""
 
     def __init__(self, limit: float, unit: float):
         self.limit, self.unit = limit, unit
@@ -248,9 +254,7 @@ class _StepSize:
         self.c2: float | None = None
         self.last = 0.0
 
-    def propose(
-        self, remaining: float, caps: dict[int, float], largest: float, order: int | None
-    ) -> tuple[int, float]:
+    def propose(self, remaining: float, caps: dict[int, float], largest: float, order: int | None) -> tuple[int, float]:
         """Order and length of the next leap; the order of fewer passes where it is free."""
         if self.c1 is None:
             first = 1.0 / largest if largest > 0 else remaining

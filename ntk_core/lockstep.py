@@ -1,4 +1,4 @@
-"""All finite networks of a spec, trained side by side: every width and seed reaches an output time before any goes on."""
+"""All finite networks of a spec side by side: every width and seed reaches an output time before any goes on."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -84,7 +85,7 @@ class Network:
         layers: list[Weights] = []
         biases = []
         sizes = arch.widths
-        for layer, (n, m) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        for layer, (n, m) in enumerate(pairwise(sizes)):
             # The first and last matrix are thin: storing them is cheaper than a basis of their products.
             if sampled and 0 < layer < arch.depth - 1:
                 layers.append(Sampled(m, n, seeds, layer, dtype, where, tolerance))
@@ -118,9 +119,10 @@ class Network:
         sizes = arch.widths
         for layer, (W, b) in enumerate(zip(weights, biases, strict=True)):
             W, b = _as_tensor(W), _as_tensor(b)
-            if W.shape != (sizes[layer + 1], sizes[layer]) or b.shape != (sizes[layer + 1],):
+            m, n = sizes[layer + 1], sizes[layer]
+            if W.shape != (m, n) or b.shape != (m,):
                 raise ValueError(
-                    f"weights: layer {layer} needs shapes {(sizes[layer + 1], sizes[layer])} and {(sizes[layer + 1],)}, "
+                    f"weights: layer {layer} needs shapes {(m, n)} and {(m,)}, "
                     f"got {tuple(W.shape)} and {tuple(b.shape)}"
                 )
             layers.append(Dense(W[None].clone()))
@@ -186,7 +188,8 @@ class Network:
     def forward(self, X: Any) -> Pass:
         """One forward pass, keeping what comes after it needs."""
         sigma = self.arch.sigma
-        activations, slopes = [self.inputs(X)], [None]
+        activations = [self.inputs(X)]
+        slopes: list[Tensor | None] = [None]
         for layer in range(self.arch.depth):
             h = self.preactivation(layer, activations[-1])
             if layer < self.arch.depth - 1:
@@ -233,11 +236,15 @@ class Network:
             signals = [torch.einsum("skn,sknm->snm", coefficients, delta) for delta in deltas]
         return Direction(done.activations, signals)
 
-    def shift(self, direction: Direction, factor: float = 1.0) -> None:
-        """theta += factor J^T c, in place."""
-        for layer, (a, D) in enumerate(zip(direction.activations, direction.signals, strict=True)):
-            self.biases[layer].add_(D.sum(1), alpha=self.arch.beta * factor)
-            self.layers[layer].add(D * (factor / math.sqrt(a.shape[-1])), a)
+    def shift(self, *moves: tuple[float, Direction]) -> None:
+        """theta += sum of factor x direction, in place and in one sweep over the weights."""
+        for layer, weights in enumerate(self.layers):
+            products = []
+            for factor, direction in moves:
+                a, D = direction.activations[layer], direction.signals[layer]
+                self.biases[layer].add_(D.sum(1), alpha=self.arch.beta * factor)
+                products.append((D * (factor / math.sqrt(a.shape[-1])), a))
+            weights.add(*products)
 
     def pushforward(self, done: Pass, directions: list[tuple[float, Direction]]) -> Tensor:
         """J v for v = sum of factor x direction: how f moves with the parameters, (S, N, n_out)."""
@@ -248,8 +255,9 @@ class Network:
                 D = direction.signals[layer]
                 overlap = (a @ direction.activations[layer].mT) / a.shape[-1] + self.arch.beta**2
                 moved = moved + factor * (overlap @ D)
-            if dh is not None:
-                moved = moved + self.layers[layer].multiply(done.slopes[layer] * dh) / math.sqrt(a.shape[-1])
+            slope = done.slopes[layer]
+            if dh is not None and slope is not None:
+                moved = moved + self.layers[layer].multiply(slope * dh) / math.sqrt(a.shape[-1])
             dh = moved
         assert dh is not None
         return dh

@@ -21,9 +21,7 @@ SECONDS_BETWEEN_STATES = 0.25
 BLOWN_UP = 1e6  # a residual this many times its first size has diverged
 
 
-def take_steps(
-    network: Network, X: Tensor, y: Tensor, goals: list[float], rule: Rule, cost: Any
-) -> Iterator[State]:
+def take_steps(network: Network, X: Tensor, y: Tensor, goals: list[float], rule: Rule, cost: Any) -> Iterator[State]:
     """Yields a state at every goal, and a few a second between them. Arguments as checked by `training.train`."""
     from ntk_core.training import State
 
@@ -37,7 +35,7 @@ def take_steps(
             direction, outputs = descent(network, X, y, cost)
             watch.silence(direction, outputs)
             if velocity is None:
-                network.shift(direction, -rule.unit)
+                network.shift((-rule.unit, direction))
             else:
                 velocity.step(direction, -rule.unit)
             steps += 1
@@ -108,7 +106,7 @@ class Velocity:
         """v <- mu v + factor x direction, theta <- theta + v."""
         for buffer in [m.W for m in self.matrices] + self.biases:
             buffer.mul_(self.momentum)
-        self._mirror.shift(direction, factor)
+        self._mirror.shift((factor, direction))
         for layer, matrix in zip(self.network.layers, self.matrices, strict=True):
             assert isinstance(layer, Dense)
             layer.W.add_(matrix.W)

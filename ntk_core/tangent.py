@@ -41,7 +41,7 @@ def tangent_kernel(left: Features, right: Features) -> Tensor:
     Returns:
         (S, N, M) for one output, else (S, N, M, n_out, n_out).
     """
-    beta2 = left.network.arch.beta ** 2
+    beta2 = left.network.arch.beta**2
     S, K, N, _ = left.deltas[0].shape
     M = right.deltas[0].shape[2]
     total = torch.zeros((), dtype=left.network.dtype, device=left.network.device)

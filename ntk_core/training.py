@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -77,22 +78,22 @@ def train(
     """
     from ntk_core.leaps import Leaper
 
-    rule = GradientDescent(1.0) if rule is None else rule
+    chosen: Rule = GradientDescent(1.0) if rule is None else rule
     if method not in ("leaps", "steps"):
         raise ValueError(f"method: must be leaps or steps, got {method!r}")
     if not (math.isfinite(tolerance) and 0 < tolerance <= 1):
         raise ValueError(f"tolerance: must be above 0 and at most 1, got {tolerance}")
     if order not in (None, 1, 2):
         raise ValueError(f"order: must be 1, 2 or None, got {order!r}")
-    if method == "steps" and isinstance(rule, GradientFlow):
+    if method == "steps" and isinstance(chosen, GradientFlow):
         raise ValueError("method: gradient flow has no steps; choose leaps, or gradient descent")
-    goals = check_times(times, rule)
+    goals = check_times(times, chosen)
     inputs = network.inputs(X)
     targets = check_targets(y, network, inputs.shape[1])
     loss = costs.get(cost)
     if method == "steps":
-        return take_steps(network, inputs, targets, goals, rule, loss)
-    return Leaper(network, inputs, targets, rule, loss, tolerance, order).run(goals)
+        return take_steps(network, inputs, targets, goals, chosen, loss)
+    return Leaper(network, inputs, targets, chosen, loss, tolerance, order).run(goals)
 
 
 def check_times(times: Sequence[float], rule: Rule) -> list[float]:
@@ -100,7 +101,7 @@ def check_times(times: Sequence[float], rule: Rule) -> list[float]:
     goals = [float(t) for t in times]
     if not goals or not all(math.isfinite(t) and t >= 0 for t in goals):
         raise ValueError("times: one or more finite numbers >= 0 are needed")
-    if any(b <= a for a, b in zip(goals, goals[1:], strict=False)):
+    if any(b <= a for a, b in pairwise(goals)):
         raise ValueError("times: must increase")
     if rule.unit:
         for t in goals:

@@ -34,8 +34,8 @@ class Weights(Protocol):
     def multiply_transposed(self, D: Tensor) -> Tensor:
         """W^T d for every row d of D: (S, N, m) -> (S, N, n)."""
 
-    def add(self, D: Tensor, A: Tensor) -> None:
-        """W += sum over rows of d a^T, in place. D: (S, N, m), A: (S, N, n); every row of A was multiplied before."""
+    def add(self, *products: tuple[Tensor, Tensor]) -> None:
+        """W += sum over rows of d a^T for each (D, A), in place: (S, N, m), (S, N, n); A was multiplied before."""
 
     def nbytes(self) -> int:
         """Bytes that the layer holds."""
@@ -61,9 +61,7 @@ class Dense:
         self.shape = (W.shape[0], W.shape[1], W.shape[2])
 
     @classmethod
-    def init(
-        cls, m: int, n: int, seeds: Sequence[int], layer: int, dtype: torch.dtype, device: torch.device
-    ) -> Dense:
+    def init(cls, m: int, n: int, seeds: Sequence[int], layer: int, dtype: torch.dtype, device: torch.device) -> Dense:
         """iid N(0, 1) entries."""
         W = torch.empty(len(seeds), m, n, dtype=dtype, device=device)
         for matrix, seed in zip(W, seeds, strict=True):
@@ -78,8 +76,9 @@ class Dense:
         """D W."""
         return D @ self.W
 
-    def add(self, D: Tensor, A: Tensor) -> None:
-        """W += D^T A."""
+    def add(self, *products: tuple[Tensor, Tensor]) -> None:
+        """W += D^T A, in one sweep over the matrix."""
+        D, A = (torch.cat(sides, 1) if len(sides) > 1 else sides[0] for sides in zip(*products, strict=True))
         self.W.baddbmm_(D.mT, A)
 
     def nbytes(self) -> int:
@@ -150,12 +149,13 @@ class Sampled:
         """D W on the known directions, after learning the new ones that D holds."""
         return self._query(self._backward, self._forward, D)
 
-    def add(self, D: Tensor, A: Tensor) -> None:
+    def add(self, *products: tuple[Tensor, Tensor]) -> None:
         """W += D^T A: the images of the known directions move, nothing else does."""
         forward, backward = self._forward, self._backward
-        forward.images.baddbmm_(forward.coordinates(A).mT, D)
-        if backward.rank:
-            backward.images.baddbmm_(backward.directions @ D.mT, A)
+        for D, A in products:
+            forward.images.baddbmm_(forward.coordinates(A).mT, D)
+            if backward.rank:
+                backward.images.baddbmm_(backward.directions @ D.mT, A)
 
     def nbytes(self) -> int:
         """Bytes of the bases and their images, spare room included."""
@@ -242,10 +242,8 @@ class _Side:
         fresh = _orthonormal_rows(rest, self.tolerance)
         if self.rank:
             # The first pass leaves eps/tolerance of the old basis in the new rows; one more removes it.
-            fresh = _restore(fresh - (fresh @ self.directions.mT) @ self.directions)
-        else:
-            fresh = _restore(fresh)
-        return fresh
+            fresh = fresh - (fresh @ self.directions.mT) @ self.directions
+        return _restore(fresh)
 
     def append(self, directions: Tensor, images: Tensor) -> None:
         """Adds rows, moving to larger buffers when there is no room."""
@@ -297,7 +295,8 @@ def _restore(rows: Tensor) -> Tensor:
     worst = float((G - eye * ~empty[:, None, :]).masked_fill(empty[..., None], 0.0).abs().max())
     if not worst < 0.5:
         raise ArithmeticError(
-            f"sampled weights lost orthogonality (defect {worst:.1e}): raise the tolerance, or use float64 or dense weights"
+            f"sampled weights lost orthogonality (defect {worst:.1e}): "
+            "raise the tolerance, or use float64 or dense weights"
         )
     factor = torch.linalg.cholesky(G + eye * empty[:, None, :])
     out = torch.linalg.solve_triangular(factor, eye.expand_as(G), upper=False).to(rows.dtype) @ rows

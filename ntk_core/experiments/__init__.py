@@ -26,9 +26,14 @@ class Experiment(Protocol):
 
     Spec: type[ExperimentSpec]
 
-    def theory(self, spec: Any) -> Snapshot: ...
-    def plan(self, spec: Any) -> Plan: ...
-    def run(self, spec: Any) -> Iterator[Snapshot]: ...
+    def theory(self, spec: Any) -> Snapshot:
+        """What the infinite limit says."""
+
+    def plan(self, spec: Any) -> Plan:
+        """What a run will cost, and how it will be done."""
+
+    def run(self, spec: Any) -> Iterator[Snapshot]:
+        """The finite networks, trained."""
 
 
 def names() -> tuple[str, ...]:

@@ -1,0 +1,155 @@
+"""Finite networks against the oracle, against Jacobians written out, and against the laws of section 4."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from ntk_core import Architecture, Network
+from tests import oracles_finite as naive
+from tests.oracles import oracle
+
+CASES = oracle()["finite"]
+INPUTS = oracle()["inputs"]
+
+
+def ids(case):
+    return f"{case['activation']}-L{case['depth']}-out{case['n_out']}"
+
+
+@pytest.mark.parametrize("case", CASES, ids=ids)
+def test_outputs_and_tangent_kernel_of_the_oracle(case):
+    X = np.array(INPUTS[case["inputs"]])
+    arch = Architecture(case["depth"], case["width"], case["activation"], case["beta"], X.shape[1], case["n_out"])
+    network = Network.from_parameters(arch, [np.array(W).T for W in case["weights_in_by_out"]], case["biases"])
+    kernel = np.array(case["ntk_nnkk"])
+    if case["n_out"] == 1:
+        kernel = kernel[..., 0, 0]
+    np.testing.assert_allclose(network(X).numpy(), np.array(case["f"]), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(network.tangent_kernel(X).numpy(), kernel, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("activation", "sigma"), [("relu", torch.relu), ("tanh", torch.tanh)])
+@pytest.mark.parametrize("n_out", [1, 3])
+def test_tangent_kernel_is_the_gram_matrix_of_the_jacobian(activation, sigma, n_out):
+    arch = Architecture(3, (7, 5), activation, 0.3, n_in=4, n_out=n_out)
+    theta = naive.parameters(arch.widths, seed=1)
+    network = Network.from_parameters(arch, [W for W, _ in theta], [b for _, b in theta])
+    X = torch.randn(6, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    expected = naive.tangent_kernel(sigma, 0.3, theta, X)
+    expected = expected[..., 0, 0] if n_out == 1 else expected
+    torch.testing.assert_close(network.tangent_kernel(X), expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(network.tangent_kernel(X[:2], X[2:]), expected[:2, 2:], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("weights", ["dense", "sampled"])
+def test_tangent_kernel_is_symmetric_and_positive(weights):
+    network = Network.init(Architecture(4, 64), 3, dtype=torch.float64, weights=weights, tolerance=1e-6)
+    X = torch.randn(12, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    kernel = network.tangent_kernel(X)
+    torch.testing.assert_close(kernel, kernel.T, rtol=1e-6, atol=1e-6)
+    assert torch.linalg.eigvalsh((kernel + kernel.T) / 2).min() > -1e-6
+    order = torch.randperm(12, generator=torch.Generator().manual_seed(5))
+    torch.testing.assert_close(network.tangent_kernel(X[order]), kernel[order][:, order], rtol=1e-5, atol=1e-5)
+
+
+def test_a_seed_names_one_network_in_an_ensemble_and_in_every_precision():
+    arch = Architecture(4, 50)
+    X = torch.tensor([[1.0, 0.0], [0.3, -2.0]])
+    ensemble = Network.init(arch, [5, 6, 7], weights="dense")(X)
+    for place, seed in enumerate((5, 6, 7)):
+        torch.testing.assert_close(Network.init(arch, seed, weights="dense")(X), ensemble[place])
+    double = Network.init(arch, 6, weights="dense", dtype=torch.float64)(X)
+    torch.testing.assert_close(double.float(), ensemble[1], rtol=1e-4, atol=1e-5)
+    assert (ensemble[0] - ensemble[1]).abs().min() > 1e-3
+
+
+def test_layers_of_one_seed_are_independent():
+    """Correlated streams (a bias vector equal to a row of weights, say) would show in the variance of f."""
+    arch = Architecture(4, 128, beta=1.0)
+    X = torch.tensor([[1.0, 0.0]])
+    from ntk_core import limiting_kernels
+
+    f = Network.init(arch, range(600), weights="dense")(X)[:, 0, 0].double()
+    expected = float(limiting_kernels(arch, X).nngp[0, 0])
+    # The variance of 600 nearly Gaussian numbers has relative deviation sqrt(2/600) = 0.058.
+    assert float(f.var()) == pytest.approx(expected, rel=4 * 0.058)
+    assert abs(float(f.mean())) < 4 * math.sqrt(expected / 600)
+
+
+def test_fluctuations_of_the_tangent_kernel_fall_like_one_over_root_width():
+    widths = [32, 64, 128, 256, 512, 1024]
+    X = torch.tensor([[1.0, 0.0]])
+    spread, mean = [], []
+    for width in widths:
+        batches = [
+            Network.init(Architecture(4, width), range(first, first + 20), weights="dense").tangent_kernel(X)
+            for first in range(0, 80, 20)
+        ]
+        values = torch.cat(batches).double().flatten()
+        spread.append(float(values.std()))
+        mean.append(float(values.mean()))
+    slope = np.polyfit(np.log(widths), np.log(spread), 1)[0]
+    assert slope == pytest.approx(-0.5, abs=0.1)
+    # targets: n Var / E^2 is about 9, and the mean is the limit's 0.2825
+    ratios = [n * (s / 0.2825) ** 2 for n, s in zip(widths, spread, strict=True)]
+    assert 5 < np.mean(ratios) < 13
+    assert mean[-1] == pytest.approx(0.2825, abs=4 * spread[-1] / math.sqrt(80))
+
+
+def test_figure_1_at_initialization():
+    """Ten networks of width 500: the paper's figure shows a peak of 0.273 +- 0.041."""
+    kernel = Network.init(Architecture(4, 500), range(100), weights="dense").tangent_kernel(torch.tensor([[1.0, 0.0]]))
+    peak = kernel.flatten().double()
+    assert float(peak.std()) == pytest.approx(0.041, rel=0.35)
+    assert float(peak.mean()) == pytest.approx(0.273, abs=3 * 0.041 / math.sqrt(10))
+    assert float(peak.mean()) == pytest.approx(0.2825, abs=4 * float(peak.std()) / 10)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"weights": [np.zeros((3, 2))]}, "depth 2 needs 2 weight matrices"),
+        ({"weights": [np.zeros((3, 2)), np.zeros((2, 3))]}, r"layer 1 needs shapes \(1, 3\)"),
+        ({"biases": [np.zeros(3), np.zeros(2)]}, "layer 1"),
+    ],
+)
+def test_wrong_parameters_are_named(change, words):
+    given = {"weights": [np.zeros((3, 2)), np.zeros((1, 3))], "biases": [np.zeros(3), np.zeros(1)]} | change
+    with pytest.raises(ValueError, match=words):
+        Network.from_parameters(Architecture(2, 3), **given)
+
+
+@pytest.mark.parametrize(
+    ("X", "words"),
+    [([[1.0, 2.0, 3.0]], r"X: inputs of shape \(N, 2\)"), ([[math.nan, 0.0]], "finite"), ([1.0, 2.0], "shape")],
+)
+def test_wrong_inputs_are_named(X, words):
+    with pytest.raises(ValueError, match=words):
+        Network.init(Architecture(3, 8), 0)(X)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"weights": "sparse"}, "weights: must be"),
+        ({"seed": []}, "seed:"),
+        ({"seed": -1}, "seed:"),
+        ({"device": "abacus"}, "device:"),
+        ({"weights": "sampled", "tolerance": 0.0}, "tolerance:"),
+    ],
+)
+def test_wrong_options_are_named(options, words):
+    with pytest.raises(ValueError, match=words):
+        Network.init(Architecture(4, 8), **options)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device: the CUDA path is not tested here")
+@pytest.mark.parametrize("weights", ["dense", "sampled"])
+def test_cuda_gives_the_same_law(weights):
+    arch = Architecture(4, 256)
+    X = torch.tensor([[1.0, 0.0]])
+    peak = Network.init(arch, range(200), device="cuda", weights=weights, points=X).tangent_kernel(X).flatten()
+    spread = 0.2825 * 3 / math.sqrt(256)
+    assert float(peak.mean()) == pytest.approx(0.2825, abs=4 * spread / math.sqrt(200))
