@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.oracles import oracle
 
 from ntk_core import Architecture, InfiniteEnsemble, costs, data, limiting_kernels
 from ntk_core.dynamics_costs import kernel_descent
 from ntk_core.filters import GradientDescent, GradientFlow, Momentum
+from tests.oracles import oracle
 
 PAPER = json.loads((Path(__file__).parents[2] / "assets" / "paper_figures.json").read_text())
 FIGURE_2 = Architecture(depth=4, activation="relu", beta=0.1, n_in=2)
@@ -190,6 +190,14 @@ class TestNullSpace:
             torch.testing.assert_close(repeated.at(t, x).mean, once.at(math.inf, x).mean, rtol=0, atol=1e-9)
             torch.testing.assert_close(repeated.at(t, x).cov, once.at(math.inf, x).cov, rtol=0, atol=1e-9)
 
+    def test_every_repeated_input_is_one_null_direction(self):
+        """However the kernel rounds near coincidence (a relu kernel does, to 1e-9)."""
+        X = np.random.default_rng(0).standard_normal((15, 2)).repeat(2, 0)
+        ensemble = InfiniteEnsemble(FIGURE_2, X, np.tile([1.0, -1.0], 15))
+        assert int((ensemble.values == 0).sum()) == 15
+        torch.testing.assert_close(ensemble.ntk, limiting_kernels(FIGURE_2, X).ntk, rtol=1e-7, atol=0)
+        assert float(ensemble.at(math.inf, X).mean.abs().max()) < 1e-10
+
     def test_the_null_part_of_the_residual_stays(self, repeated):
         assert int((repeated.values == 0).sum()) == 1
         assert float(repeated.gain(12.5)[0]) == 12.5
@@ -281,7 +289,7 @@ class TestOtherCosts:
     def test_stiff_problem_with_duplicates_is_solved(self):
         X = np.random.default_rng(0).standard_normal((15, 2)).repeat(2, 0)
         y = torch.tensor([1.0, -1.0] * 15, dtype=torch.float64)[:, None]
-        ntk = 1e3 * limiting_kernels(FIGURE_2, X).ntk
+        ntk = 1e3 * InfiniteEnsemble(FIGURE_2, X, y).ntk
         path = kernel_descent(ntk, y, 2 + torch.zeros_like(y), [1e4], "logistic")
         # Each input appears with both labels, so the best logit is 0.
         assert float(path.f.abs().max()) < 1e-3

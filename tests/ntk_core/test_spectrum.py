@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from ntk_core.limit import KernelOperator
 
 from ntk_core import Architecture, data, digits, limiting_kernels, principal_components
+from ntk_core.limit import KernelOperator
 from ntk_core.spectrum import nystroem
 
 
