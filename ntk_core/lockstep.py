@@ -55,13 +55,19 @@ class Update:
 
 @dataclass
 class _Group:
+    """Networks that train together; drawn when their turn first comes, so that the first picture need not wait."""
+
     plan: budget.GroupPlan
     width_index: int
     seeds: slice
-    network: Network
-    targets: Tensor
-    states: Iterator[State]
+    network: Network | None = None
+    targets: Tensor | None = None
+    states: Iterator[State] = field(default_factory=lambda: iter(()))
     state: State | None = None
+
+    @property
+    def size(self) -> int:
+        return self.seeds.stop - self.seeds.start
 
 
 def rule_of(spec: TrainingSpec) -> Rule:
@@ -94,13 +100,17 @@ def train_together(
     plan = budget.plan_training(spec, len(X), len(points), n_in) if plan is None else plan
     if plan.refusal:
         raise ValueError(plan.refusal)
-    groups = [g for group_plan in plan.groups for g in _groups_of(spec, plan, group_plan, X, target, points, n_in)]
-    work = sum(g.plan.seconds * _size(g) for g in groups)
+    groups = [group for group_plan in plan.groups for group in _groups_of(spec, group_plan)]
+    work = sum(group.plan.seconds * group.size for group in groups)
     done = 0.0
     for index, time in enumerate(spec.times):
         for place, group in enumerate(groups):
+            if index == 0:
+                _draw(group, spec, plan, X, target, points, n_in)
+            assert group.network is not None
+            assert group.targets is not None
             state = group.state = _advance(group, index)
-            done += group.plan.seconds * _size(group) / len(spec.times)
+            done += group.plan.seconds * group.size / len(spec.times)
             yield Update(
                 index,
                 time,
@@ -116,35 +126,34 @@ def train_together(
             )
 
 
-def _groups_of(
-    spec: TrainingSpec, plan: budget.Plan, group: budget.GroupPlan, X: Any, target: Target, points: Any, n_in: int
-) -> Iterator[_Group]:
-    arch = Architecture(spec.depth, group.width, spec.activation, spec.beta, n_in)
-    everything = np.concatenate([X, points])
-    for first in range(0, spec.seeds, group.batch):
-        seeds = slice(first, min(first + group.batch, spec.seeds))
-        network = Network.init(
-            arch,
-            [spec.seed + k for k in range(seeds.start, seeds.stop)],
-            device=plan.device,
-            dtype=getattr(torch, spec.precision),
-            weights=group.weights,
-            tolerance=budget.sampling_tolerance(spec, len(X)),
-            points=everything,
-        )
-        checkpoint()
-        y = target(network) if callable(target) else target
-        targets = check_targets(y, network, len(X))
-        states = train(
-            network,
-            X,
-            targets,
-            spec.times,
-            rule=rule_of(spec),
-            method=group.method,
-            tolerance=spec.tolerance,
-        )
-        yield _Group(group, spec.widths.index(group.width), seeds, network, targets, states)
+def _groups_of(spec: TrainingSpec, plan: budget.GroupPlan) -> Iterator[_Group]:
+    for first in range(0, spec.seeds, plan.batch):
+        seeds = slice(first, min(first + plan.batch, spec.seeds))
+        yield _Group(plan, spec.widths.index(plan.width), seeds)
+
+
+def _draw(group: _Group, spec: TrainingSpec, plan: budget.Plan, X: Any, target: Target, points: Any, n_in: int) -> None:
+    """Draws a group's networks and sets up their training."""
+    checkpoint()
+    group.network = Network.init(
+        Architecture(spec.depth, group.plan.width, spec.activation, spec.beta, n_in),
+        [spec.seed + k for k in range(group.seeds.start, group.seeds.stop)],
+        device=plan.device,
+        dtype=getattr(torch, spec.precision),
+        weights=group.plan.weights,
+        tolerance=budget.sampling_tolerance(spec, len(X)),
+        points=np.concatenate([X, points]),
+    )
+    group.targets = check_targets(target(group.network) if callable(target) else target, group.network, len(X))
+    group.states = train(
+        group.network,
+        X,
+        group.targets,
+        spec.times,
+        rule=rule_of(spec),
+        method=group.plan.method,
+        tolerance=spec.tolerance,
+    )
 
 
 def _advance(group: _Group, index: int) -> State:
@@ -152,10 +161,6 @@ def _advance(group: _Group, index: int) -> State:
         if state.output == index:
             return state
     raise RuntimeError(f"training ended before output {index}")
-
-
-def _size(group: _Group) -> int:
-    return group.seeds.stop - group.seeds.start
 
 
 def _info(spec: TrainingSpec, plan: budget.Plan, groups: list[_Group]) -> dict[str, Any]:
