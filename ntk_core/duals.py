@@ -59,8 +59,14 @@ class Duals(ABC):
 
 def correlation(q_u: Any, q_v: Any, cov: Any) -> Floats:
     """cov / sqrt(q_u q_v) within [-1, 1], snapped to the ends; 0 where a variance is 0."""
-    rho = np.asarray(cov * (inverse_root(q_u) * (1 + SNAP)) * inverse_root(q_v))
-    return np.clip(rho, -1.0, 1.0, out=rho)
+    return scaled(inverse_root(q_u), inverse_root(q_v), cov)
+
+
+def scaled(inverse_u: Any, inverse_v: Any, cov: Any) -> Floats:
+    """The same from 1 / sqrt(q_u) and 1 / sqrt(q_v)."""
+    rho = np.asarray(cov * (inverse_u * (1 + SNAP)))
+    rho = np.multiply(rho, inverse_v, out=rho if rho.shape == np.broadcast_shapes(rho.shape, inverse_v.shape) else None)
+    return np.clip(rho, -1.0, 1.0)
 
 
 def inverse_root(q: Any) -> Floats:

@@ -10,7 +10,7 @@ with kappa has a closed form, and what is left converges fast, also where |rho| 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,10 @@ import numpy as np
 
 from ntk_core import kinks as bends
 from ntk_core import quadrature
-from ntk_core.duals import Duals, Floats, Pair, Side, TileFunction, correlation
+from ntk_core.duals import Duals, Floats, Pair, Side, TileFunction, correlation, inverse_root, scaled
 from ntk_core.expansion import Expansion
 from ntk_core.quadrature import Function
-from ntk_core.series import Series, polynomials
+from ntk_core.series import Polynomials, Series
 
 SAME = 1e-14  # variances that agree to this, relative, are one variance
 
@@ -31,6 +31,7 @@ class ExpandedSide(Side):
     """With the expansions of s and s' at these variances, or at the one variance that all points share."""
 
     expansions: tuple[Expansion, Expansion]
+    jumps: tuple[float, ...]
 
     @property
     def uniform(self) -> bool:
@@ -63,7 +64,9 @@ class Mehler(Duals):
         distinct, where = np.unique(np.concatenate([q_u, q_v]), return_inverse=True)
         jumps = self.split(float(distinct.max(initial=0.0)))
         series = [Series(e, e) for e in self._expand(distinct, jumps)]
-        value, slope = self._pairs(series, jumps, q_u, q_v, cov, where[: cov.size], where[cov.size :])
+        rho = correlation(q_u, q_v, cov)
+        at = (where[: cov.size], where[cov.size :])
+        value, slope = self._duals(series, jumps, q_u, q_v, rho, lambda: [s.sum(rho, *at) for s in series])
         return value.reshape(shape), slope.reshape(shape)
 
     def diagonal(self, q: Floats) -> Pair:
@@ -75,26 +78,29 @@ class Mehler(Duals):
     def side(self, q: Floats, largest: float) -> ExpandedSide:
         """Expansions at the distinct variances; an analytic function's second moment comes with them."""
         distinct = q[:1] if np.ptp(q) <= SAME * q.max() else q
-        expansions = self._expand(distinct, self.split(largest))
+        jumps = self.split(largest)
+        expansions = self._expand(distinct, jumps)
         diagonal = self.diagonal(distinct) if self.kinks else (expansions[0].moment, expansions[1].moment)
         value, slope = (np.broadcast_to(d, q.shape) for d in diagonal)
-        return ExpandedSide(q, (value, slope), expansions)
+        return ExpandedSide(q, (value, slope), expansions, jumps)
 
     def tile(self, left: Side, right: Side) -> TileFunction:
         """Sums of the same series tile by tile; plain polynomials where all points share one variance."""
         assert isinstance(left, ExpandedSide)
         assert isinstance(right, ExpandedSide)
         series = [Series(a, b) for a, b in zip(left.expansions, right.expansions, strict=True)]
-        jumps = left.expansions[0].jumps
-        uniform = left.uniform and right.uniform
+        jumps = left.jumps
+        every = slice(None)
+        polynomials = Polynomials(series, jumps, float(left.q[0])) if left.uniform and right.uniform else None
+        inverse_u, inverse_v = inverse_root(left.q)[:, None], inverse_root(right.q)[None, :]
 
         def function(rows: slice, columns: slice, cov: Floats) -> Pair:
+            rho = scaled(inverse_u[rows], inverse_v[:, columns], cov)
+            at = ((every if left.uniform else rows, None), (None, every if right.uniform else columns))
             u, v = left.q[rows, None], right.q[None, columns]
-            if uniform:
-                return self._pairs(series, jumps, u, v, cov)
-            at_left = (slice(None) if left.uniform else rows, None)
-            at_right = (None, slice(None) if right.uniform else columns)
-            return self._pairs(series, jumps, u, v, cov, at_left, at_right)
+            if polynomials is not None:
+                return self._duals(series, (), u, v, rho, lambda: polynomials(rho))
+            return self._duals(series, jumps, u, v, rho, lambda: [s.sum(rho, *at) for s in series])
 
         return function
 
@@ -107,31 +113,30 @@ class Mehler(Duals):
 
     def _expand(self, q: Floats, jumps: tuple[float, ...]) -> tuple[Expansion, Expansion]:
         value, derivative = self.functions
-        return Expansion(value, jumps, q), Expansion(derivative, jumps[1:], q)
+        breaks = [kink for kink in self.kinks if kink]
+        return Expansion(value, jumps, q, breaks), Expansion(derivative, jumps[1:], q, breaks)
 
-    def _pairs(
+    def _duals(
         self,
         series: list[Series],
         jumps: tuple[float, ...],
         q_u: Floats,
         q_v: Floats,
-        cov: Floats,
-        rows: Any = None,
-        columns: Any = None,
+        rho: Floats,
+        sums: Callable[[], list[Floats]],
     ) -> Pair:
-        """Both duals at covariances of any shape; rows and columns index the coefficients, None if there is one."""
-        rho = correlation(q_u, q_v, cov)
+        """Both duals: sums() of the series, kappa with kappa, and direct integrals where the series are too slow."""
         reach = min(s.reach for s in series)
         hard = np.nonzero(np.abs(rho) > reach) if reach < 1 else ()
         difficult = rho[hard] if hard else rho[:0]
         if difficult.size:
-            rho[hard] = 0.0
-        both = polynomials(series, rho) if rows is None else [s.sum(rho, rows, columns) for s in series]
+            rho[hard] = 0.0  # else they would make the series long for all
+        value, slope = sums()
         if any(jumps):
-            for total, part in zip(both, bends.products(jumps, q_u, q_v, cov), strict=True):
-                total += part
+            value += bends.product(jumps, q_u, q_v, rho)
+            slope += bends.product(jumps[1:], q_u, q_v, rho)
         if difficult.size:
             u, v = (np.broadcast_to(q, rho.shape)[hard] for q in (q_u, q_v))
-            for total, f in zip(both, self.functions, strict=True):
+            for total, f in zip((value, slope), self.functions, strict=True):
                 total[hard] = [quadrature.pair(f, self.kinks, *p) for p in zip(u, v, difficult, strict=True)]
-        return both[0], both[1]
+        return value, slope

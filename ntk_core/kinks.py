@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from functools import lru_cache
 
 import numpy as np
+import torch
 
-from ntk_core.duals import Floats, correlation, inverse_root
+from ntk_core.duals import Floats
+
+ORDERS = 10  # more derivatives than are ever split off
 
 
 def kappa(jumps: Sequence[float], z: Floats) -> Floats:
@@ -56,31 +59,58 @@ def coefficients(jumps: Sequence[float], q: Floats, terms: int) -> Floats:
     return out
 
 
-def products(jumps: Sequence[float], q_u: Any, q_v: Any, cov: Any) -> tuple[Floats, Floats]:
-    r"""E[kappa(u) kappa(v)] and E[kappa'(u) kappa'(v)] from I_ij = E[u_+^i v_+^j] / (i! j!).
+@lru_cache
+def _unit_products(order: int) -> Floats:
+    r"""I_ij(rho) = E[u_+^i v_+^j] / (i! j!) at unit variances, as polynomials: (3, degree + 1, order + 1, order + 1).
 
-    Gaussian integration by parts gives i I_ij = q_u I_{i-2,j} + cov I_{i-1,j-1}, where the index -1 stands for a delta
-    function: I_{-1,j} = E[delta(u) v_+^j / j!], a half moment of v given u = 0.
+    I_ij = angle P_ij(rho) + sin(theta) R_ij(rho) + S_ij(rho), with angle = 1/4 + arcsin(rho) / (2 pi). Gaussian
+    integration by parts gives i I_ij = I_{i-2,j} + rho I_{i-1,j-1}, where the index -1 stands for a delta function:
+    I_{-1,j} = E[delta(u) v_+^j / j!], a half moment of v given u = 0, whose standard deviation is sin(theta).
     """
-    rho = correlation(q_u, q_v, cov)
-    value, slope = np.zeros_like(rho), np.zeros_like(rho)
-    if not any(jumps):
-        return value, slope
-    order = max(j for j, jump in enumerate(jumps) if jump)
-    sine2 = (1 - rho) * (1 + rho)
-    table: dict[tuple[int, int], Floats] = {(0, 0): 0.25 + np.arcsin(rho) / (2 * np.pi)}
+    size = order + 2
+    table = np.zeros((order + 2, order + 2, 3, size))  # indices shifted by one: [0] stands for -1
+    table[1, 1, 0, 0] = 1.0
     for j in range(order + 1):
-        moment = half_moment(j) / math.sqrt(2 * math.pi)
-        table[-1, j] = moment * inverse_root(q_u) * (q_v * sine2) ** (j / 2)
-        table[j, -1] = moment * inverse_root(q_v) * (q_u * sine2) ** (j / 2)
-    for i in range(order + 1):
-        for j in range(order + 1):
-            if i >= 1:
-                table[i, j] = (q_u * table[i - 2, j] + cov * table[i - 1, j - 1]) / i
-            elif j >= 1:
-                table[i, j] = (q_v * table[i, j - 2] + cov * table[i - 1, j - 1]) / j
-            if jumps[i] * jumps[j]:
-                value += jumps[i] * jumps[j] * table[i, j]
-                if i and j:
-                    slope += jumps[i] * jumps[j] * table[i - 1, j - 1]
-    return value, slope
+        sine = np.polynomial.polynomial.polypow([1, 0, -1], j // 2) * (half_moment(j) / math.sqrt(2 * math.pi))
+        table[0, j + 1, 2 - j % 2, : len(sine)] = table[j + 1, 0, 2 - j % 2, : len(sine)] = sine
+    for i in range(1, order + 1):
+        for j in range(i + 1):
+            entry = table[i - 1, j + 1].copy()
+            entry[:, 1:] += table[i, j, :, :-1]
+            table[i + 1, j + 1] = table[j + 1, i + 1] = entry / i
+    return np.ascontiguousarray(table[1:, 1:].transpose(2, 3, 0, 1))
+
+
+def _roots(jumps: Sequence[float], q: Floats) -> Floats:
+    """c_i sqrt(q)^i, one row an order: (orders, Q)."""
+    return np.asarray(jumps)[:, None] * np.sqrt(q) ** np.arange(len(jumps))[:, None]
+
+
+def combined(sums: Floats, rho: Floats) -> Floats:
+    """angle P + sin(theta) R + S, from their values (3, ...) at rho."""
+    angle, sine = 0.25 + np.arcsin(rho) / (2 * np.pi), np.sqrt((1 - rho) * (1 + rho))
+    return angle * sums[0] + sine * sums[1] + sums[2]
+
+
+def uniform_polynomials(jumps: Sequence[float], q: float) -> Floats:
+    """P, R and S (3, degree + 1) of E[kappa(u) kappa(v)] where all points have the variance q."""
+    roots = _roots(jumps, np.asarray([q]))[:, 0]
+    return np.einsum("i,pkij,j->pk", roots, _unit_products(len(jumps) - 1), roots)
+
+
+def product(jumps: Sequence[float], q_u: Floats, q_v: Floats, rho: Floats) -> Floats:
+    """E[kappa(u) kappa(v)]: for pairs (P,), or for a tile (h, w) of variances (h, 1) and (1, w)."""
+    if not any(jumps):
+        return np.zeros_like(rho)
+    u, v = _roots(jumps, q_u.ravel()), _roots(jumps, q_v.ravel())
+    unit = _unit_products(len(jumps) - 1)
+    sums = np.zeros((3, *rho.shape))
+    for part, polynomial in zip(sums, unit, strict=True):
+        for matrix in polynomial[::-1]:  # Horner, highest power first
+            part *= rho
+            left = torch.from_numpy(u.T @ matrix)
+            if rho.ndim == 2:
+                part += torch.mm(left, torch.from_numpy(v)).numpy()
+            else:
+                part += np.einsum("pi,ip->p", left.numpy(), v)
+    return combined(sums, rho)

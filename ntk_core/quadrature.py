@@ -7,9 +7,9 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from ntk_core.duals import Floats, inverse_root
+
 Function = Callable[[torch.Tensor], torch.Tensor]
 
 REACH = 13.0  # beyond this many standard deviations a Gaussian weighs less than 1e-37
@@ -66,9 +66,15 @@ def pair(f: Function, kinks: Sequence[float], q_u: float, q_v: float, rho: float
     slowly.
     """
     breaks = np.asarray(kinks, float)
-    x, w = gaussian_rule(max(q_u, q_v), breaks / np.sqrt(q_u) if q_u > 0 else breaks[:0])
+    width = np.sqrt((1 - rho) * (1 + rho))
+    # Given u, the mean of f(v) turns from one side of v's kink to the other within this width: panels follow it.
+    centres = np.concatenate(
+        [breaks * scale for scale in inverse_root(np.asarray([q_u, q_v * rho * rho])) * (1.0, np.sign(rho))]
+    )
+    around = (centres[:, None] + width * np.array([-9.0, -5.0, -2.0, 0.0, 2.0, 5.0, 9.0])).ravel()
+    x, w = gaussian_rule(max(q_u, q_v), around)
     mean = np.sqrt(q_v) * rho * x[:, None]
-    spread = max(np.sqrt(q_v * (1 - rho) * (1 + rho)), 1e-150)
+    spread = max(np.sqrt(q_v) * width, 1e-150)
     with np.errstate(over="ignore"):
         y, wy = gaussian_rule(spread**2, (breaks - mean) / spread)
     inner = (apply(f, mean + spread * y) * wy).sum(-1)

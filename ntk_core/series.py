@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
+from ntk_core import kinks
 from ntk_core.duals import Floats
 from ntk_core.expansion import Expansion
 
@@ -18,7 +20,8 @@ class Series:
     """Mehler's sum for two expansions of one function, no longer than it needs to be."""
 
     def __init__(self, left: Expansion, right: Expansion):
-        self.terms = min(len(left.smooth), len(right.smooth))
+        self.terms = max(len(left.smooth), len(right.smooth))
+        left, right = left.at_least(self.terms), right.at_least(self.terms)
         self.left = left.factors(self.terms, first=True)
         self.right = right.factors(self.terms, first=False)
         self.error, rest = max(left.error, right.error), max(left.rest, right.rest)
@@ -61,43 +64,66 @@ class Series:
         return np.sum([a[:, 0] * b[:, 0] for a, b in zip(self.left, self.right, strict=True)], axis=0)
 
 
-def polynomials(series: list[Series], rho: Floats) -> list[Floats]:
-    """Several series of one variance each, at correlations rho of any shape.
+class Polynomials:
+    """Both duals as functions of rho alone, where all points share the variance q.
 
-    Powers of rho up to about the root of the length are made once and multiplied by all coefficients at once; what
-    remains is Horner's rule in the highest of them.
+    Mehler's sums are then plain polynomials, and so are the three parts of kappa with kappa. Powers of rho up to about
+    the root of the length are made once and multiplied by all coefficients at once; what remains is Horner's rule in
+    the highest of them.
     """
-    largest = float(np.abs(rho).max(initial=0.0))
-    stride = min(s.stride for s in series)
-    count = max(s.length(largest) for s in series) // stride + 1
-    size = max(2, math.isqrt(2 * count))  # powers made
-    groups = -(-count // size)
-    table = torch.zeros(groups * len(series), size, dtype=torch.float64)
-    for f, s in enumerate(series):
-        c = s.coefficients()[s.first % stride :: stride][: groups * size]
-        padded = np.zeros(groups * size)
-        padded[: len(c)] = c
-        table[f :: len(series)] = torch.from_numpy(padded.reshape(groups, size))
-    flat = rho.reshape(-1)
-    out = np.empty((len(series), flat.size))
-    powers = np.empty((size + 1, min(CHUNK, flat.size)))
-    for start in range(0, flat.size, CHUNK):
-        part = flat[start : start + CHUNK]
-        _evaluate(table, part if stride == 1 else part * part, powers[:, : part.size], out[:, start : start + CHUNK])
-        for f, s in enumerate(series):
-            if stride == 2 and s.first:
-                out[f, start : start + CHUNK] *= part
-    return [row.reshape(rho.shape) for row in out]
+
+    def __init__(self, series: list[Series], jumps: Sequence[float], q: float):
+        self.series = series
+        self.bent = any(jumps)
+        self.stride = 1 if self.bent else min(s.stride for s in series)
+        rows = [s.coefficients() for s in series]
+        if self.bent:
+            for part in (jumps, jumps[1:]):
+                rows += list(kinks.uniform_polynomials(part, q))
+        self.odd = [self.stride == 2 and s.first == 1 for s in series]
+        rows = [row[int(f < 2 and self.odd[f]) :: self.stride] for f, row in enumerate(rows)]
+        self.rows = np.zeros((len(rows), max(map(len, rows))))
+        for padded, row in zip(self.rows, rows, strict=True):
+            padded[: len(row)] = row
+
+    def __call__(self, rho: Floats) -> list[Floats]:
+        """[E[s s], E[s' s']] at correlations of any shape."""
+        flat = rho.ravel()
+        table = self._table(float(np.abs(flat).max(initial=0.0)))
+        out = np.empty((2, flat.size))
+        powers = np.empty((table.shape[2] + 1, min(CHUNK, flat.size)))
+        for start in range(0, flat.size, CHUNK):
+            part = flat[start : start + CHUNK]
+            values = _evaluate(table, part if self.stride == 1 else part * part, powers[:, : part.size])
+            for f in (0, 1):
+                if self.odd[f]:
+                    values[f] *= part
+                if self.bent:
+                    values[f] += kinks.combined(values[2 + 3 * f : 5 + 3 * f], part)
+            out[:, start : start + CHUNK] = values[:2]
+        return [row.reshape(rho.shape) for row in out]
+
+    def _table(self, largest: float) -> Floats:
+        """Coefficients that correlations up to `largest` need, (groups, functions, powers)."""
+        count = max(s.length(largest) for s in self.series) // self.stride + 1
+        count = min(max(count, kinks.ORDERS if self.bent else 1), self.rows.shape[1])
+        size = max(2, math.isqrt(len(self.rows) * count))
+        groups = -(-count // size)
+        padded = np.zeros((len(self.rows), groups * size))
+        padded[:, :count] = self.rows[:, :count]
+        return np.ascontiguousarray(padded.reshape(len(self.rows), groups, size).transpose(1, 0, 2))
 
 
-def _evaluate(table: torch.Tensor, x: Floats, powers: Floats, out: Floats) -> None:
-    """Polynomials with coefficients table (groups x functions, size) at x (T,), into out (functions, T)."""
-    functions, size = len(out), table.shape[1]
+def _evaluate(table: Floats, x: Floats, powers: Floats) -> Floats:
+    """Polynomials with coefficients table (groups, functions, size) at x (T,): (functions, T)."""
+    groups, functions, size = table.shape
     powers[0] = 1.0
     for k in range(1, size + 1):
         np.multiply(powers[k - 1], x, out=powers[k])
-    sums = torch.mm(table, torch.from_numpy(powers[:size])).numpy().reshape(-1, functions, x.size)
-    out[...] = sums[-1]
+    flat = torch.from_numpy(table.reshape(-1, size))
+    sums = torch.mm(flat, torch.from_numpy(powers[:size])).numpy().reshape(groups, functions, x.size)
+    total = sums[-1]
     for group in sums[-2::-1]:
-        out *= powers[size]
-        out += group
+        total *= powers[size]
+        total += group
+    return total
