@@ -101,7 +101,7 @@ def train_together(
     if plan.refusal:
         raise ValueError(plan.refusal)
     groups = [group for group_plan in plan.groups for group in _groups_of(spec, group_plan)]
-    work = sum(group.plan.seconds * group.size for group in groups)
+    work = max(sum(group.plan.seconds * group.size for group in groups), 1e-300)
     done = 0.0
     for index, time in enumerate(spec.times):
         for place, group in enumerate(groups):
@@ -109,8 +109,9 @@ def train_together(
                 _draw(group, spec, plan, X, target, points, n_in)
             assert group.network is not None
             assert group.targets is not None
-            state = group.state = _advance(group, index)
-            done += group.plan.seconds * group.size / len(spec.times)
+            share = group.plan.seconds * group.size / len(spec.times)
+            state = group.state = _advance(group, index, spec.times, done / work, share / work)
+            done += share
             yield Update(
                 index,
                 time,
@@ -120,7 +121,7 @@ def train_together(
                 group.targets,
                 state.outputs,
                 complete=place == len(groups) - 1,
-                progress=min(1.0, done / work) if work else 1.0,
+                progress=min(1.0, done / work),
                 diverged=state.diverged,
                 info=_info(spec, plan, groups),
             )
@@ -156,10 +157,13 @@ def _draw(group: _Group, spec: TrainingSpec, plan: budget.Plan, X: Any, target: 
     )
 
 
-def _advance(group: _Group, index: int) -> State:
+def _advance(group: _Group, index: int, times: tuple[float, ...], done: float, share: float) -> State:
+    """Trains a group to an output time; its part of the whole work grows from `done` by `share` meanwhile."""
+    start = times[index - 1] if index else 0.0
     for state in group.states:
         if state.output == index:
             return state
+        checkpoint(done + share * (state.time - start) / max(times[index] - start, 1e-300))
     raise RuntimeError(f"training ended before output {index}")
 
 

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-_listener: ContextVar[Callable[[], None] | None] = ContextVar("listener", default=None)
+Listener = Callable[[float | None], None]
+
+_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 
 @contextmanager
-def listening(listener: Callable[[], None]) -> Iterator[None]:
-    """While inside, every `checkpoint` calls the listener, which may raise to stop the work."""
+def listening(listener: Listener) -> Iterator[None]:
+    """While inside, every `checkpoint` passes its share of the work to the listener, which may raise to stop it."""
     token = _listener.set(listener)
     try:
         yield
@@ -19,8 +21,8 @@ def listening(listener: Callable[[], None]) -> Iterator[None]:
         _listener.reset(token)
 
 
-def checkpoint() -> None:
-    """Called by long work between its steps."""
+def checkpoint(share: float | None = None) -> None:
+    """Called by long work between its steps, with the share of it that is done (0 to 1) where that is known."""
     listener = _listener.get()
     if listener is not None:
-        listener()
+        listener(share)

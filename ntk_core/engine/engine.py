@@ -201,6 +201,8 @@ class Engine:
     def _deliver(run: Run, message: dict[str, Any]) -> None:
         if message["kind"] == "started":
             run.start()
+        elif message["kind"] == "progress":
+            run.report(message["share"])
         else:
             run.accept(message["number"], message["data"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 WORKER_DIED = "the worker died, probably out of memory: lower the width or the number of seeds"
+OUT_OF_MEMORY = "the run ran out of memory: lower the width or the number of seeds"
 ENGINE_LOST = "the engine stopped while this was running: start it again"
 TOO_LONG = "the limit of this spec takes too long to work out: lower the number of inputs"
 UNEXPECTED = "something went wrong inside the computation; the server's log has the details"

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from distributed import get_worker
 
 from ntk_core import experiments
-from ntk_core.engine.errors import TOO_LONG, UNEXPECTED
-from ntk_core.progress import checkpoint, listening
+from ntk_core.engine.errors import OUT_OF_MEMORY, TOO_LONG, UNEXPECTED
+from ntk_core.progress import Listener, checkpoint, listening
 from ntk_core.spec import sentences
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 TOPIC = "ntk-runs"
 PARTIAL_EVERY = 0.2  # seconds between partial snapshots at most; complete ones are always posted
+PROGRESS_EVERY = 0.5  # seconds between reports of progress where no snapshot is ready
 RUNS_REMEMBERED = 2  # whose snapshots a worker can repeat to a late client: the running one and the one before
 
 
@@ -75,12 +76,16 @@ def run(fields: str) -> Outcome:
     post = Post(worker, worker.get_current_task())
     _set_threads()
     try:
-        with listening(still_wanted()):
+        with listening(still_wanted(post.progress)):
             _iterate(fields, post)
     except Cancelled:
         return Outcome(state="stopped", error=None, traceback=None)
     except ValueError as error:
         return Outcome(state="failed", error="; ".join(sentences(error)), traceback=None)
+    except ArithmeticError as error:  # a run that diverged or lost its precision says so itself
+        return Outcome(state="failed", error=str(error), traceback=None)
+    except MemoryError:
+        return Outcome(state="failed", error=OUT_OF_MEMORY, traceback=traceback.format_exc())
     except Exception:
         return Outcome(state="failed", error=UNEXPECTED, traceback=traceback.format_exc())
     finally:
@@ -88,12 +93,17 @@ def run(fields: str) -> Outcome:
     return Outcome(state="finished", error=None, traceback=None)
 
 
-def still_wanted() -> Callable[[], None]:
-    """A function that raises Cancelled when no client wants the present task any more: Dask marks it then."""
+def still_wanted(tell: Callable[[float], None] | None = None) -> Listener:
+    """A listener that raises Cancelled when no client wants the present task any more: Dask marks it then.
+
+    It passes the shares of the work that it hears of on to `tell`.
+    """
     worker = get_worker()
     key = worker.get_current_task()
 
-    def check() -> None:
+    def check(share: float | None = None) -> None:
+        if share is not None and tell is not None:
+            tell(share)
         task = worker.state.tasks.get(key)
         if task is None or task.state not in ("executing", "long-running"):
             raise Cancelled
@@ -133,7 +143,7 @@ class Post:
 
     def __init__(self, worker: Worker, task: Any):
         self.worker, self.task = worker, task
-        self.last = -float("inf")
+        self.last = self.told = -float("inf")
         self.sent = _posted[task] = []
         _posted.move_to_end(task)
         while len(_posted) > RUNS_REMEMBERED:
@@ -149,6 +159,13 @@ class Post:
         if snapshot.complete or now - self.last >= PARTIAL_EVERY:
             self.last = now
             self._send({"kind": "frame", "data": snapshot.to_bytes()})
+
+    def progress(self, share: float) -> None:
+        """Says how much of the work is done, now and then; not kept for late clients."""
+        now = time.monotonic()
+        if now - max(self.last, self.told) >= PROGRESS_EVERY:
+            self.told = now
+            self.worker.log_event(TOPIC, {"kind": "progress", "task": self.task, "share": share})
 
     def _send(self, message: dict[str, Any]) -> None:
         message |= {"task": self.task, "number": len(self.sent)}

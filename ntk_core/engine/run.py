@@ -46,7 +46,8 @@ class Run:
         self._frames: dict[int, Frame] = {}
         self._last: Snapshot | None = None
         self._sizes: dict[int, int] = {}
-        self._started = self._last_at = self._ended = 0.0
+        self._started = self._ended = 0.0
+        self._progress = self._progress_at = 0.0
         self._changed = threading.Condition()
         self._listeners: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
 
@@ -73,7 +74,7 @@ class Run:
         """Share of the work done, 0 to 1."""
         if self.state == "finished":
             return 1.0
-        return self._last.progress if self._last else 0.0
+        return self._progress
 
     @property
     def time(self) -> float:
@@ -95,10 +96,10 @@ class Run:
         """Seconds still to go at the pace so far; None while there is no pace, 0 at the end."""
         if self.final:
             return 0.0
-        if not self._last or not 0 < self._last.progress <= 1:
+        if not 0 < self._progress <= 1:
             return None
-        used, now = self._last_at - self._started, time.monotonic()
-        return max(0.0, used * (1 / self._last.progress - 1) - (now - self._last_at))
+        used, now = self._progress_at - self._started, time.monotonic()
+        return max(0.0, used * (1 / self._progress - 1) - (now - self._progress_at))
 
     # Watching
 
@@ -167,8 +168,21 @@ class Run:
             self.bytes += len(data) - self._sizes.get(snapshot.index, 0)
             self._sizes[snapshot.index] = len(data)
             if self._last is None or snapshot.progress >= self._last.progress:
-                self._last, self._last_at = snapshot, time.monotonic()
+                self._last = snapshot
+            self._note(snapshot.progress)
             self._notify()
+
+    def report(self, progress: float) -> None:
+        """Takes word of progress between snapshots."""
+        self.start()
+        with self._changed:
+            if not self.final:
+                self._note(progress)
+                self._notify()
+
+    def _note(self, progress: float) -> None:
+        if progress >= self._progress:
+            self._progress, self._progress_at = progress, time.monotonic()
 
     def end(self, state: str, error: str | None = None) -> bool:
         """Ends the run; False if it had ended before."""

@@ -78,7 +78,7 @@ def test_long_work_can_be_stopped_between_leaps():
 
     calls = 0
 
-    def listener():
+    def listener(share=None):
         nonlocal calls
         calls += 1
         if calls > 5:
@@ -87,6 +87,17 @@ def test_long_work_can_be_stopped_between_leaps():
     with pytest.raises(EnoughError), listening(listener):
         list(train_together(spec(method="steps", time=1000.0), X, Y, n_in=2))
     assert calls == 6
+
+
+def test_progress_is_told_between_the_output_times():
+    shares = []
+    fields = {"widths": (20,), "seeds": 1, "snapshots": 2, "time": 200.0}
+    with listening(lambda share=None: shares.append(share)):
+        list(train_together(spec(**fields, tolerance=0.001), X, Y, n_in=2))
+    told = [share for share in shares if share is not None]
+    assert len(told) > 5
+    assert told == sorted(told)
+    assert 0 < told[0] < told[-1] < 1
 
 
 def test_what_does_not_fit_is_refused_before_it_starts(monkeypatch):
