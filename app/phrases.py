@@ -9,7 +9,7 @@ from typing import Any
 from app import charts
 from ntk_core.budget import Plan
 
-COST = "cost C = ½ mean (f − f*)²"
+COST = "cost ½ mean (f − f*)²"
 
 
 def plan(plan: Plan) -> str:
@@ -25,7 +25,7 @@ def facts(spec: Any, plan: Plan) -> str:
     hidden = spec.depth - 1
     layers = f"{hidden} hidden layer{'s' * (hidden != 1)}"
     parts = [
-        f"depth {spec.depth} = weight matrices ({layers})",
+        f"depth {spec.depth} = weight matrices, {layers}",
         COST,
         _time(spec),
         f"seeds {spec.seed:,} to {spec.seed + spec.seeds - 1:,}" if spec.seeds > 1 else f"seed {spec.seed:,}",
@@ -40,7 +40,7 @@ def _time(spec: Any) -> str:
     if spec.rule == "gradient_flow":
         return f"time t up to {spec.time:,g} of gradient flow"
     rule = " with momentum" if spec.rule == "momentum" else ""
-    return f"time t = steps × rate = {spec.steps:,} × {spec.learning_rate:g} = {spec.time:,g}{rule}"
+    return f"time t = {spec.steps:,} steps × rate {spec.learning_rate:g} = {spec.time:,g}{rule}"
 
 
 def theory_clock(spec: Any, times: Sequence[float], index: int) -> str:

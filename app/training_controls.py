@@ -51,12 +51,12 @@ _ADVANCED = (
         shown_if=lambda values: values["rule"] == "momentum",
     ),
     Control(
-        "method", "segments", "Method", "Leaps take many steps at once, exactly in the part that is linear in the "
+        "method", "choice", "Method", "Leaps take many steps at once, exactly in the part that is linear in the "
         "parameters; steps is plain gradient descent, the reference.", "advanced",
         {"auto": "auto", "steps": "steps", "leaps": "leaps"},
     ),
     Control(
-        "weights", "segments", "Weights", "Sampled weights are drawn only where they are looked at: exact in "
+        "weights", "choice", "Weights", "Sampled weights are drawn only where they are looked at: exact in "
         "distribution, and they fit at any width.", "advanced",
         {"auto": "auto", "dense": "dense", "sampled": "sampled"},
     ),

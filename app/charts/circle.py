@@ -65,9 +65,8 @@ def _kernel(
         top = max(top, *(float(a.max()) for a in finite if a.size), 0.0)
         for i, n in enumerate(snapshot["width"]):
             if options.get("initial") and index > 0:
-                old = style.line(
-                    *style.joined(gamma, start[i]), f"n = {style.thousands(n)}, t = 0", style.COLOURS[i % 6]
-                )
+                xy = style.joined(gamma, start[i])
+                old = style.line(*xy, "t = 0 (faint)", style.COLOURS[i % 6], showlegend=i == 0)
                 traces.append({**old, "opacity": 0.3, "hoverinfo": "skip", "line": {**old["line"], "width": 1}})
             traces += [
                 {"hovertemplate": _HOVER, **trace}
@@ -84,7 +83,7 @@ def _kernel(
 def _expected_top(spec: Any, limit: np.ndarray) -> float:
     """A height that leaves room for the narrowest networks' spread and drift, so that the axis seldom moves."""
     narrowest = min(spec.widths)
-    return float(limit.max()) * min(1.15 + 6 / narrowest**0.5 + 60 / narrowest, 3.0)
+    return float(limit.max()) * min(1.15 + 3 / narrowest**0.5 + 40 / narrowest, 2.2)
 
 
 def _paper_curves(snapshot: Snapshot | None) -> list[dict[str, Any]]:
@@ -102,26 +101,30 @@ def _paper_curves(snapshot: Snapshot | None) -> list[dict[str, Any]]:
 
 
 def _spread(snapshot: Snapshot | None) -> dict[str, Any]:
-    x, y = style.width_axis(), style.log_axis("std of Θ(x₀, x₀)")
-    if snapshot is None:
-        return style.empty("Train, and the spread appears here", x, y)
-    if snapshot["kernel"].shape[1] < 2:
-        return style.empty("A spread needs two seeds or more", x, y)
-    peaks = snapshot["peak"]
-    traces = histories.law(
-        snapshot["width"], style.over_seeds(_std, peaks[:, :, 0].T), -0.5, "t = 0", "circle", first=True
-    )
-    traces += histories.law(snapshot["width"], style.over_seeds(_std, _latest(snapshot).T), -0.5, "now", "diamond")
-    return {"data": traces, "layout": style.layout(x, y)}
+    title = "std of Θ(x₀, x₀)"
+    if snapshot is None or snapshot["kernel"].shape[1] < 2:
+        sentence = "Train, and the spread appears here" if snapshot is None else "A spread needs two seeds or more"
+        return style.empty(sentence, style.width_axis(), style.log_axis(title))
+    start, now = (style.over_seeds(_std, peaks.T) for peaks in (snapshot["peak"][:, :, 0], _latest(snapshot)))
+    traces = histories.law(snapshot["width"], start, -0.5, "t = 0", "circle", first=True)
+    return _law_figure([*traces, *histories.law(snapshot["width"], now, -0.5, "now", "diamond")], title)
 
 
 def _drift(snapshot: Snapshot | None) -> dict[str, Any]:
-    x, y = style.width_axis(), style.log_axis("|mean of Θₜ/Θ₀ − 1|")
+    title = "|mean of Θₜ/Θ₀ − 1|"
     if snapshot is None or snapshot.index == 0:
-        return style.empty("Train, and the drift appears here", x, y)
+        return style.empty("Train, and the drift appears here", style.width_axis(), style.log_axis(title))
     growth = _latest(snapshot) / snapshot["peak"][:, :, 0] - 1
-    traces = histories.law(snapshot["width"], abs(style.over_seeds(np.nanmean, growth.T)), -1, "now", "diamond")
-    return {"data": traces, "layout": style.layout(x, y)}
+    now = abs(style.over_seeds(np.nanmean, growth.T))
+    return _law_figure(histories.law(snapshot["width"], now, -1, "now", "diamond"), title)
+
+
+def _law_figure(traces: list[dict[str, Any]], title: str) -> dict[str, Any]:
+    drawn = [style.numbers(trace["y"]) for trace in traces]
+    return {
+        "data": traces,
+        "layout": style.layout(style.width_axis(), style.log_axis(title, np.concatenate([[], *drawn]))),
+    }
 
 
 def _latest(snapshot: Snapshot) -> np.ndarray:

@@ -19,15 +19,15 @@ PANELS = {
         "Every input of the batch at its values of the second and third kernel principal component.", pictures=True,
     ),
     "g": Panel(
-        "|gₜ|: what is left along the chosen component", "side",
+        "|gₜ|: what is left along the component", "side",
         "Norm of the part of f minus goal along the component against time; the limit decays exponentially.",
     ),
     "h": Panel(
-        "|hₜ|: how far the path bends away from it", "side",
+        "|hₜ|: how far the path bends away", "side",
         "Norm of the part of f minus goal orthogonal to the component against time; the limit is zero.",
     ),
     "values": Panel(
-        "Eigenvalues λₖ of Θ∞/N", "foot", "The first eigenvalues of the kernel, on a logarithmic axis."
+        "Eigenvalues λₖ of Θ∞/N", "base", "The first eigenvalues of the kernel, on a logarithmic axis."
     ),
 }  # fmt: skip
 
@@ -70,48 +70,59 @@ def _batch(spec: Any, theory: Snapshot) -> dict[str, Any]:
 
 
 def _along(theory: Snapshot, snapshot: Snapshot | None, as_band: bool, shown: bool) -> dict[str, Any]:
-    traces = _networks(snapshot, "g", as_band)
+    traces = _networks(snapshot, "g", as_band, legend=True)
     decay = theory["decay"]
     traces.append(
         style.line(theory["times"], decay, "limit c·e<sup>−λt</sup>", style.INK, width=3.5, hovertemplate=_HOVER)
     )
     if shown:
         halves = paper.figures()["figure3"]["time_to_half_g"]
-        traces += _paper_points({n: (t, float(decay[0]) / 2) for n, t in halves.items() if n != "theory"}, "half-time")
+        rows = {n: (t, float(decay[0]) / 2) for n, t in halves.items() if n != "theory"}
+        traces.append(_paper_points(rows, "half-times"))
     y = style.axis("|gₜ|", range=[0, 1.15 * float(decay[0])])
-    return {"data": traces, "layout": style.layout(style.axis(style.TIME_AXIS), y)}
+    corner = {"orientation": "v", "x": 1, "y": 1, "xanchor": "right", "yanchor": "top", "bgcolor": "@paper/0.6"}
+    return {"data": traces, "layout": style.layout(style.axis(style.TIME_AXIS), y, legend=corner)}
 
 
 def _across(spec: Any, theory: Snapshot, snapshot: Snapshot | None, as_band: bool, shown: bool) -> dict[str, Any]:
-    traces = _networks(snapshot, "h", as_band)
+    traces = _networks(snapshot, "h", as_band, legend=False)
     times = theory["times"]
     ends = [float(times[0]), float(times[-1])]
     traces.append(style.line(ends, [0.0, 0.0], "limit: 0", style.INK, width=3.5, hoverinfo="skip"))
     if shown:
         figure = paper.figures()["figure3"]
         peaks, at = figure["orthogonal_norm_peak"], figure["orthogonal_norm_peak_time"]
-        traces += _paper_points({n: (at[n], values) for n, values in peaks.items()}, "peak")
+        traces.append(_paper_points({n: (at[n], values) for n, values in peaks.items()}, "peaks"))
     seen = np.abs(snapshot["h"]) if snapshot is not None else np.zeros(1)
-    top = 1.15 * float(np.max(seen[np.isfinite(seen)], initial=0.25 * spec.scale))
+    top = 1.15 * float(np.max(seen[np.isfinite(seen)], initial=0.3 * spec.scale))
     y = style.axis("|hₜ|", range=[0, top])
     return {"data": traces, "layout": style.layout(style.axis(style.TIME_AXIS), y)}
 
 
-def _networks(snapshot: Snapshot | None, name: str, as_band: bool) -> list[dict[str, Any]]:
+def _networks(snapshot: Snapshot | None, name: str, as_band: bool, legend: bool) -> list[dict[str, Any]]:
     if snapshot is None:
         return []
     curves = np.abs(snapshot[name])
-    return histories.against_time(snapshot["history_time"], curves, snapshot["width"], _HOVER, as_band=as_band)
+    times, widths = snapshot["history_time"], snapshot["width"]
+    return histories.against_time(times, curves, widths, _HOVER, as_band=as_band, legend=legend)
 
 
-def _paper_points(rows: Mapping[str, Any], what: str) -> list[dict[str, Any]]:
-    """The paper's numbers, {width: (times, values)} with one or two trials each, as open markers."""
-    traces = []
-    for k, (n, (times, values)) in enumerate(rows.items()):
-        x, y = np.broadcast_arrays(np.atleast_1d(times), np.atleast_1d(values))
-        name = f"paper's {what}, n = {style.thousands(int(n))}"
-        traces.append(style.points(x, y, name, style.MUTED, style.MARKERS[k], open=True, hovertemplate=_HOVER))
-    return traces
+def _paper_points(rows: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """The paper's numbers, {width: (times, values)} with one or two trials each, as open markers of one trace."""
+    x: list[float] = []
+    y: list[float] = []
+    labels: list[str] = []
+    symbols: list[str] = []
+    for k, (n, row) in enumerate(rows.items()):
+        times, values = np.broadcast_arrays(*(np.atleast_1d(part) for part in row))
+        x += times.tolist()
+        y += values.tolist()
+        labels += [f"n = {style.thousands(int(n))}"] * len(times)
+        symbols += [f"{style.MARKERS[k % 6]}-open"] * len(times)
+    hover = "%{text}<br>" + _HOVER
+    trace = style.points(x, y, f"paper's {what}", style.MUTED, "circle", text=labels, hovertemplate=hover)
+    trace["marker"]["symbol"] = symbols
+    return trace
 
 
 def _values(spec: Any, theory: Snapshot, shown: bool) -> dict[str, Any]:
@@ -130,5 +141,5 @@ def _values(spec: Any, theory: Snapshot, shown: bool) -> dict[str, Any]:
         printed = paper.figures()["figure3"]["eigenvalues"]
         k = np.arange(1, len(printed) + 1)
         traces.append(style.points(k, printed, "paper", style.MUTED, "x-thin", size=12, hovertemplate=hover))
-    axes = style.axis("component k", dtick=1), style.log_axis("eigenvalue λₖ")
+    axes = style.axis("component k", dtick=1), style.log_axis("eigenvalue λₖ", values)
     return {"data": traces, "layout": style.layout(*axes)}

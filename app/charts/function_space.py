@@ -69,16 +69,18 @@ def _functions(
     dots = style.points(x, y, "training points", style.INK, "circle", size=13, outline=2, hovertemplate=_HOVER)
     dots["marker"]["line"]["color"] = style.PAPER
     traces.append(dots)
-    reach = _reach(theory)
+    reach = _reach(theory, bool(options.get("gp")))
     return {
         "data": traces,
         "layout": style.layout(style.angle_axis(), style.axis("output f(x)", range=[-reach, reach])),
     }
 
 
-def _reach(theory: Snapshot) -> float:
+def _reach(theory: Snapshot, posterior: bool) -> float:
     """Half the height of the picture: the same at all times, so that only the functions move."""
     widest = np.nanmax(np.abs(theory["mean"]) + 2.2 * theory["std"])
+    if posterior:
+        widest = max(widest, np.nanmax(np.abs(theory["gp_mean"]) + 1.4 * theory["gp_std"]))
     targets = np.max(np.abs(theory["train_y"]), initial=0.0)
     return 1.08 * float(max(widest, targets, 1e-3))
 
@@ -89,10 +91,8 @@ def _posterior(theory: Snapshot) -> list[dict[str, Any]]:
     name = "GP posterior with the NTK as prior"
     edges = np.stack([mean - Z90 * std, mean + Z90 * std])
     return [
-        style.line(gamma, mean, f"{name}: median", style.COLOURS[3], dash="longdash", width=2.5, hovertemplate=_HOVER),
-        style.line(
-            *style.joined(gamma, edges), f"{name}: 10, 90 %", style.COLOURS[3], dash="dot", hovertemplate=_HOVER
-        ),
+        style.line(gamma, mean, name, style.COLOURS[3], dash="longdash", width=2.5, hovertemplate=_HOVER),
+        style.line(*style.joined(gamma, edges), "its 10 and 90 %", style.COLOURS[3], dash="dot", hovertemplate=_HOVER),
     ]
 
 
@@ -146,7 +146,15 @@ def _spread(theory: Snapshot, snapshot: Snapshot | None, index: int) -> dict[str
                 colour, dash = style.COLOURS[i % 6], style.DASHES[i % 6]
                 spread = there.std(axis=0, ddof=1)
                 traces.append(
-                    style.line(gamma, spread, f"n = {style.thousands(n)}", colour, dash=dash, hovertemplate=_HOVER)
+                    style.line(
+                        gamma,
+                        spread,
+                        f"n = {style.thousands(n)}",
+                        colour,
+                        dash=dash,
+                        showlegend=False,
+                        hovertemplate=_HOVER,
+                    )
                 )
     traces.append(style.line(gamma, theory["std"][index], "limit", style.INK, width=3, hovertemplate=_HOVER))
     top = 1.3 * float(np.nanmax(theory["std"]))

@@ -11,13 +11,22 @@ from app.charts import style
 
 
 def against_time(
-    times: np.ndarray, curves: np.ndarray, widths: Sequence[int] | np.ndarray, hover: str, *, as_band: bool = False
+    times: np.ndarray,
+    curves: np.ndarray,
+    widths: Sequence[int] | np.ndarray,
+    hover: str,
+    *,
+    as_band: bool = False,
+    legend: bool = False,
 ) -> list[dict[str, Any]]:
-    """Every network's history: times (T,), curves (width, seed, T), one trace a width (gaps where not yet there)."""
+    """Every network's history: times (T,), curves (width, seed, T), one trace a width (gaps where not yet there).
+
+    Without `legend` the colours are those that another panel of the page explains.
+    """
     traces: list[dict[str, Any]] = []
     for i, n in enumerate(widths):
         new = style.ensemble(times, curves[i], f"n = {style.thousands(n)}", i, as_band)
-        traces += [trace if "hoverinfo" in trace else {**trace, "hovertemplate": hover} for trace in new]
+        traces += [{"hovertemplate": hover, **trace, **({} if legend else {"showlegend": False})} for trace in new]
     return traces
 
 

@@ -24,7 +24,7 @@ PI = np.pi
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture of a page: its heading, its place ("main", "side" or "foot") and what it shows, in words."""
+    """One picture of a page: its heading, its place ("main", "side", "foot" or "base") and what it shows, in words."""
 
     title: str
     place: str
@@ -41,6 +41,11 @@ def f4(values: Any) -> dict[str, str]:
     """An array as float32 in base64, which Plotly reads as it is: a third of the size of JSON numbers."""
     data = np.ascontiguousarray(values, dtype="<f4").tobytes()
     return {"dtype": "f4", "bdata": base64.b64encode(data).decode("ascii")}
+
+
+def numbers(array: dict[str, str]) -> np.ndarray:
+    """The inverse of `f4`."""
+    return np.frombuffer(base64.b64decode(array["bdata"]), dtype="<f4")
 
 
 def thousands(n: int) -> str:
@@ -123,21 +128,29 @@ def axis(title: str, **more: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def log_axis(title: str, **more: Any) -> dict[str, Any]:
-    """A logarithmic axis whose labels are plain numbers."""
-    return axis(title, type="log", tickformat="~g", nticks=6, minorloglabels="complete", **more)
+def log_axis(title: str, values: Any = (), **more: Any) -> dict[str, Any]:
+    """A logarithmic axis labelled for the `values` it shows: 1, 2, 5 over few decades, powers of ten over many."""
+    positive = _positive(values)
+    decades = math.log10(positive.max() / positive.min()) if positive.size else 0.0
+    if decades > 3:
+        return axis(title, type="log", exponentformat="power", dtick=1 if decades < 6 else 2, **more)
+    return axis(title, type="log", tickformat="~g", dtick="D2", minorloglabels="complete", **more)
 
 
 def cost_axis(*costs: Any) -> dict[str, Any]:
     """The logarithmic axis of costs: down to a millionth of the largest one, below which nothing can be seen anyway."""
-    numbers = np.concatenate([np.ravel(c).astype(float) for c in costs])
-    numbers = numbers[np.isfinite(numbers) & (numbers > 0)]
     title = "cost ½ mean (f − f*)²"
-    if not numbers.size:
+    seen = _positive(np.concatenate([np.ravel(c) for c in costs]))
+    if not seen.size:
         return log_axis(title)
-    top = float(numbers.max())
-    low = max(float(numbers.min()), 1e-6 * min(top, 1.0))
-    return log_axis(title, range=[math.log10(low / 1.5), math.log10(top * 1.5)])
+    top = float(seen.max())
+    low = max(float(seen.min()), 1e-6 * min(top, 1.0))
+    return log_axis(title, [low, top], range=[math.log10(low / 1.5), math.log10(top * 1.5)])
+
+
+def _positive(values: Any) -> np.ndarray:
+    flat = np.asarray(values, dtype=float).ravel()
+    return flat[np.isfinite(flat) & (flat > 0)]
 
 
 def width_axis() -> dict[str, Any]:

@@ -266,7 +266,6 @@ function refreshBar(s) {
   s.slider.max = last
   s.slider.value = s.position
   s.slider.disabled = s.playButton.disabled = last === 0
-  s.slider.style.setProperty("--ntk-received", last ? `${(100 * (s.frames.length - 1)) / last}%` : "0%")
   const frame = frameAt(s, s.position)
   const text = frame ? frame.caption : ""
   if (s.clock.textContent !== text) s.clock.textContent = text

@@ -32,7 +32,7 @@ def render() -> None:
     page_state.leave()
     st.markdown(
         "### Neural networks train beside their infinite-width limit\n"
-        "Thin curves are real networks learning four points right now; theory puts 80 % of them in the band."
+        "Thin curves are real networks, trained on four points here; of infinitely wide ones the band holds 80 %."
     )
     _movie()
     st.markdown("#### The paper's figures, one click each")
