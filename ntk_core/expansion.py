@@ -14,7 +14,7 @@ from ntk_core.duals import Floats, inverse_root
 from ntk_core.quadrature import Function
 
 SHORT, MOST_TERMS = 256, 1024
-SMOOTH_ERROR = 1e-13  # of the truncated series, relative to the largest E[s^2]
+SMOOTH_ERROR = 1e-12  # of the truncated series, relative to the largest E[s^2]
 KINKED_ERROR = 1e-11
 ROWS = 256  # variances whose integrands are made at once
 

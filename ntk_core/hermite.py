@@ -50,6 +50,8 @@ class Mehler(Duals):
             slow; pairs of points for which it is too slow are integrated directly.
     """
 
+    sorted = True
+
     def __init__(
         self, value: Function, derivative: Function, jumps: Sequence[float] = (), kinks: Sequence[float] | None = None
     ):

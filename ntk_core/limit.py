@@ -13,12 +13,13 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ntk_core import tiles
 from ntk_core.architecture import Architecture
 from ntk_core.duals import Floats
-from ntk_core.recursion import recursion
+from ntk_core.recursion import by_norm, recursion
 
 BLOCK = 256  # points a side of a block: large enough for matrix products, small enough to share work evenly
 SMALL = 200 * 200  # below this many pairs threads cost more than they save
@@ -47,16 +48,39 @@ def limiting_kernels(arch: Architecture, X: Any, X2: Any = None) -> Kernels:
         ValueError: shape does not fit n_in, no points, or a value that is not finite.
     """
     left = checked_inputs(arch, X, "X")
-    both = recursion(arch, left, None if X2 is None else checked_inputs(arch, X2, "X2"))
+    right = None if X2 is None else checked_inputs(arch, X2, "X2")
+    order, order2 = by_norm(arch, left), None if right is None else by_norm(arch, right)
+    sorted_ = Kernels(*_kernels(arch, _taken(left, order), None if right is None else _taken(right, order2)))
+    if right is None:
+        order2 = order
+    return Kernels(*(_restored(kernel, order, order2) for kernel in sorted_))
+
+
+def _taken(X: Floats, order: NDArray[np.int64] | None) -> Floats:
+    return X if order is None else X[order]
+
+
+def _restored(kernel: Tensor, rows: NDArray[np.int64] | None, columns: NDArray[np.int64] | None) -> Tensor:
+    """The kernel of points in their own order, from that of points taken in the given orders."""
+    for dim, order in enumerate((rows, columns)):
+        if order is not None:
+            kernel = kernel.index_select(dim, torch.from_numpy(np.argsort(order)))
+    return kernel
+
+
+def _kernels(arch: Architecture, X: Floats, X2: Floats | None) -> list[Tensor]:
+    both = recursion(arch, X, X2)
     nngp, ntk = np.empty(both.shape), np.empty(both.shape)
     mirrors = [torch.from_numpy(nngp), torch.from_numpy(ntk)]
 
     def write(block: tiles.Block) -> None:
         rows, columns = block
         both.block(rows, columns, nngp[block], ntk[block])
-        if both.symmetric and rows != columns:
-            for kernel in mirrors:
+        for kernel in mirrors if both.symmetric else []:
+            if rows != columns:
                 kernel[columns, rows].copy_(kernel[block].T)
+            else:  # symmetric to the last bit
+                kernel[block].copy_(kernel[block].triu() + kernel[block].triu(1).T)
 
     size = min(BLOCK, max(64, -(-max(both.shape) // 4)))
     blocks = tiles.blocks(*both.shape, size, both.symmetric)
@@ -66,7 +90,7 @@ def limiting_kernels(arch: Architecture, X: Any, X2: Any = None) -> Kernels:
     else:
         for _ in tiles.ordered(write, blocks):
             pass
-    return Kernels(*mirrors)
+    return mirrors
 
 
 class KernelOperator:
@@ -95,7 +119,9 @@ class KernelOperator:
         if kind not in Kernels._fields:
             raise ValueError(f"kind: must be ntk or nngp, got {kind!r}")
         self.kind, self.progress = kind, progress
-        self._recursion = recursion(arch, checked_inputs(arch, X, "X"))
+        points = checked_inputs(arch, X, "X")
+        self._order = by_norm(arch, points)
+        self._recursion = recursion(arch, _taken(points, self._order))
         self.shape = self._recursion.shape
 
     def matvec(self, V: Any) -> Tensor:
@@ -110,6 +136,8 @@ class KernelOperator:
         if not bool(torch.isfinite(values).all()):
             raise ValueError("V: every entry must be a finite number")
         matrix = values.reshape(len(values), -1).contiguous()
+        if self._order is not None:
+            matrix = matrix[torch.from_numpy(self._order)]
         out = torch.zeros_like(matrix)
         blocks = tiles.blocks(*self.shape, OPERATOR_BLOCK, symmetric=True)
         # Sums are taken in the order of the blocks, whichever thread was first: the same numbers every time.
@@ -120,14 +148,14 @@ class KernelOperator:
                 out[columns] += lower
             if self.progress is not None:
                 self.progress(done / len(blocks))
-        return out.reshape(values.shape)
+        return _restored(out, self._order, None).reshape(values.shape)
 
     matmat = matvec
     __matmul__ = matvec
 
     def diagonal(self) -> Tensor:
         """K(x, x) for every point, (N,)."""
-        return torch.from_numpy(self._recursion.diagonal[int(self.kind == "ntk")].copy())
+        return _restored(torch.from_numpy(self._recursion.diagonal[int(self.kind == "ntk")].copy()), self._order, None)
 
     def _product(self, block: tiles.Block, V: Tensor) -> tuple[Tensor, Tensor | None]:
         rows, columns = block

@@ -27,27 +27,35 @@ class Series:
         self.error, rest = max(left.error, right.error), max(left.rest, right.rest)
         # Largest |rho| at which what is cut off is within the error allowed.
         self.reach = 1.0 if rest <= self.error else (self.error / rest) ** (1 / self.terms)
-        self.bound = np.zeros(self.terms)  # of the k-th term at |rho| = 1
-        for a, b in zip(self.left, self.right, strict=True):
-            self.bound += np.abs(a).max(1, initial=0.0) * np.abs(b).max(1, initial=0.0)
         self.first, self.stride = self._parity()
+
+    def _bound(self, rows: Any = slice(None), columns: Any = slice(None)) -> Floats:
+        """Of the k-th term at |rho| = 1, for the given coefficients: (terms,)."""
+        bound = np.zeros(self.terms)
+        for a, b in zip(self.left, self.right, strict=True):
+            bound += np.abs(a[:, rows]).max(1, initial=0.0) * np.abs(b[:, columns]).max(1, initial=0.0)
+        return bound
 
     def _parity(self) -> tuple[int, int]:
         """An odd or even function has every second coefficient zero: do not sum rounding errors."""
-        floor = 1e-30 * self.bound.sum()
+        bound = self._bound()
+        floor = 1e-30 * bound.sum()
         for parity in (0, 1):
-            if (self.bound[1 - parity :: 2] <= floor).all():
+            if (bound[1 - parity :: 2] <= floor).all():
                 return parity, 2
         return 0, 1
 
-    def length(self, rho: float) -> int:
-        """How many terms correlations up to |rho| need."""
-        tail = np.cumsum((self.bound * rho ** np.arange(self.terms))[::-1])[::-1]
+    def length(self, rho: float, rows: Any = slice(None), columns: Any = slice(None)) -> int:
+        """How many terms correlations up to |rho| need, with the coefficients of these rows and columns."""
+        tail = np.cumsum((self._bound(rows, columns) * rho ** np.arange(self.terms))[::-1])[::-1]
         return max(int(np.searchsorted(-tail, -0.1 * self.error)), 1)
 
     def sum(self, rho: Floats, rows: Any, columns: Any) -> Floats:
         """The series at correlations rho; a factor's k-th row, indexed by rows or columns, must broadcast to rho."""
-        count = self.length(float(np.abs(rho).max(initial=0.0)))
+        spread = (
+            next(i for i in index if i is not None) if isinstance(index, tuple) else index for index in (rows, columns)
+        )
+        count = self.length(float(np.abs(rho).max(initial=0.0)), *spread)
         variable = rho if self.stride == 1 else rho * rho
         total, term = np.zeros_like(rho), np.empty_like(rho)
         last = self.first + max(count - 1 - self.first, 0) // self.stride * self.stride

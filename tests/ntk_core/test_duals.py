@@ -27,8 +27,6 @@ def _check(name: str, q_u: float, q_v: float, rho: float) -> None:
     value, derivative, kinks = SCALAR[name]
     dual, slope = activation.dual_both(q_u, q_v, rho * math.sqrt(q_u * q_v))
     assert abs(float(dual) - gaussian_expectation(value, kinks, q_u, q_v, rho)) < _tolerance(name)
-    if abs(rho) == 1 and name in ("relu", "leaky_relu", "abs"):
-        return  # the slope is one number on one side of the kink: nothing to integrate adaptively at rho = -1
     assert abs(float(slope) - gaussian_expectation(derivative, kinks, q_u, q_v, rho)) < _tolerance(name)
 
 
@@ -46,10 +44,9 @@ def test_closed_forms_agree_with_adaptive_quadrature(name: str) -> None:
             _check(name, q_u, q_v, rho)
 
 
-@pytest.mark.parametrize("name", activations.names())
+# A jump's derivative is taken almost everywhere, which leaves out its mass: the law holds for all but the step.
+@pytest.mark.parametrize("name", [name for name in activations.names() if name != "step"])
 def test_derivative_dual_is_the_slope_of_the_dual_in_the_covariance(name: str) -> None:
-    if name == "step":
-        pytest.skip("the derivative of a jump is taken almost everywhere, so the law does not hold")
     activation = activations.get(name)
     for q_u, q_v, rho in ((1.0, 1.0, 0.3), (0.1, 2.0, -0.7), (3.0, 3.0, 0.9)):
         cov, h = rho * math.sqrt(q_u * q_v), 1e-4 * math.sqrt(q_u * q_v)
