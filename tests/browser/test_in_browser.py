@@ -10,10 +10,11 @@ from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
+# A few seconds of plain gradient descent: long enough to be watched, on a fast machine too.
 SMALL = {
-    "circle": "widths=32,64&seeds=3&n_train=12&time=40&snapshots=12&method=steps&weights=dense",
-    "function_space": "widths=32,64&seeds=3&time=60&snapshots=12&method=steps&weights=dense",
-    "components": "widths=32,64&seeds=2&n_train=64&time=60&snapshots=12&method=steps&weights=dense",
+    "circle": "widths=64,512&seeds=4&n_train=50&time=160&snapshots=24&method=steps&weights=dense",
+    "function_space": "widths=64,512&seeds=6&time=300&snapshots=24&method=steps&weights=dense",
+    "components": "widths=64,256&seeds=2&n_train=128&time=100&snapshots=24&method=steps&weights=dense",
 }
 MAIN = {"circle": "kernel", "function_space": "f", "components": "g"}
 # Long enough to be stopped: many steps of a network that is wide for them.
@@ -78,14 +79,14 @@ def test_from_settings_to_finished_curves_in_place(open_page, name):
     assert updates(page) - before >= 5
     assert page.evaluate(f"document.querySelector(`[data-panel='{main}'] .ntk-plot`).marked") == "the same node"
     assert axis(page, main) == zoomed
-    assert {"n = 32", "n = 64"} <= set(names(page, main))
+    assert {f"n = {n}" for n in re.search(r"widths=([0-9,]+)", SMALL[name])[1].split(",")} <= set(names(page, main))
     expect(page.locator(".ntk-stop")).to_be_hidden()
     expect(page.locator(".ntk-facts")).to_contain_text("weight matrices")
     slider = page.locator(".ntk-time")
     slider.fill("0")
     expect(page.locator(".ntk-clock")).to_contain_text("t = 0")
     page.get_by_role("button", name="live").click()
-    expect(page.locator(".ntk-clock")).to_contain_text(re.compile("t = (40|60)"))
+    expect(page.locator(".ntk-clock")).to_contain_text(re.compile("t = (160|300|100) "))
 
 
 def zoom(page, panel):
