@@ -81,7 +81,7 @@ class Expansion:
         for start in range(0, len(self.q), ROWS):
             part = slice(start, start + ROWS)
             values[:, part] = self._remainder(z[:, None] * np.sqrt(self.q[part]))
-            self.moment[part] = table[0] @ np.square(values[:, part])
+            self.moment[part] = np.einsum("m,mq->q", table[0], np.square(values[:, part]))
         return lambda low, high: torch.mm(torch.from_numpy(table[low:high]), torch.from_numpy(values)).numpy()
 
     def _piecewise(self, most: int) -> Callable[[int, int], Floats]:

@@ -69,24 +69,21 @@ def _restored(kernel: Tensor, rows: NDArray[np.int64] | None, columns: NDArray[n
 
 
 def _kernels(arch: Architecture, X: Floats, X2: Floats | None) -> list[Tensor]:
-    both = recursion(arch, X, X2)
+    both = tiles.alone(lambda: recursion(arch, X, X2))
     nngp, ntk = np.empty(both.shape), np.empty(both.shape)
     mirrors = [torch.from_numpy(nngp), torch.from_numpy(ntk)]
 
     def write(block: tiles.Block) -> None:
         rows, columns = block
         both.block(rows, columns, nngp[block], ntk[block])
-        for kernel in mirrors if both.symmetric else []:
-            if rows != columns:
+        if both.symmetric and rows != columns:
+            for kernel in mirrors:
                 kernel[columns, rows].copy_(kernel[block].T)
-            else:  # symmetric to the last bit
-                kernel[block].copy_(kernel[block].triu() + kernel[block].triu(1).T)
 
     size = min(BLOCK, max(64, -(-max(both.shape) // 4)))
     blocks = tiles.blocks(*both.shape, size, both.symmetric)
     if nngp.size <= SMALL:
-        for block in blocks:
-            write(block)
+        tiles.alone(lambda: [write(block) for block in blocks])
     else:
         for _ in tiles.ordered(write, blocks):
             pass
@@ -121,7 +118,7 @@ class KernelOperator:
         self.kind, self.progress = kind, progress
         points = checked_inputs(arch, X, "X")
         self._order = by_norm(arch, points)
-        self._recursion = recursion(arch, _taken(points, self._order))
+        self._recursion = tiles.alone(lambda: recursion(arch, _taken(points, self._order)))
         self.shape = self._recursion.shape
 
     def matvec(self, V: Any) -> Tensor:

@@ -56,15 +56,22 @@ class Recursion:
 
     def block(self, rows: slice, columns: slice, nngp: Floats, ntk: Floats) -> None:
         """Writes both kernels between the points of rows and columns; nngp and ntk may be views."""
-        gram = self._gram(rows, columns)
-        height = max(1, STRIP // gram.shape[1])
-        for start in range(0, len(gram), height):
-            part = slice(start, min(start + height, len(gram)))
+        own = self.symmetric and rows == columns
+        gram = None if own else self._gram(rows, columns)
+        height, width = rows.stop - rows.start, columns.stop - columns.start
+        step = max(1, STRIP // width)
+        for start in range(0, height, step):
+            part = slice(start, min(start + step, height))
             strip = slice(rows.start + part.start, rows.start + part.stop)
-            self._strip(strip, columns, gram[part], nngp[part], ntk[part])
-        if self.symmetric and rows == columns:
-            np.fill_diagonal(nngp, self.diagonal[0, rows])
-            np.fill_diagonal(ntk, self.diagonal[1, rows])
+            if gram is None:  # only what lies above the diagonal, and what a strip has below it
+                right = slice(strip.start, columns.stop)
+                self._strip(strip, right, self._gram(strip, right), nngp[part, start:], ntk[part, start:])
+            else:
+                self._strip(strip, columns, gram[part], nngp[part], ntk[part])
+        if own:
+            for kernel, diagonal in zip((nngp, ntk), self.diagonal, strict=True):
+                kernel[...] = np.triu(kernel, 1) + np.triu(kernel, 1).T
+                np.fill_diagonal(kernel, diagonal[rows])
 
     def _gram(self, rows: slice, columns: slice) -> Floats:
         return torch.mm(torch.from_numpy(self.left[rows]), torch.from_numpy(self.right[columns]).T).numpy()
@@ -145,7 +152,8 @@ class ArcCosine(Recursion):
             factor = _outer(a_u, a_v, rows, columns, p, -1.0)
             c *= factor
             t *= factor
-            c += _outer(b_u, b_v, rows, columns, p, -1.0)
+            if self.beta2:
+                c += _outer(b_u, b_v, rows, columns, p, -1.0)
             if sign > 0:
                 t += c
             else:

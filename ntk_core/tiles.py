@@ -52,6 +52,12 @@ def ordered(function: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[
             future.exception()
 
 
+def alone(function: Callable[[], Result]) -> Result:
+    """function() in one of those threads: small operations are not held up by waking others, on a busy machine least."""
+    threads = torch.get_num_threads()
+    return function() if threads == 1 else _pool(threads).submit(function).result()
+
+
 _starting = threading.Lock()
 
 
