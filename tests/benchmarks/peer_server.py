@@ -1,0 +1,118 @@
+"""The other end of `peer`: runs in the peers' environment, where neural-tangents is, and not in the project's.
+
+Every job is jitted. `prepare` compiles it and calls it once; `seconds` times calls that wait for their result.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import neural_tangents as nt
+import numpy as np
+from neural_tangents import stax
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import frames
+
+jax.config.update("jax_enable_x64", True)
+
+Call = Callable[[], Any]
+ACTIVATIONS = {
+    "relu": stax.Relu,
+    "tanh": lambda: stax.ElementwiseNumerical(jnp.tanh, deg=25),  # the only way it has for tanh
+}
+IMPLEMENTATIONS = {
+    "jacobian contraction": nt.NtkImplementation.JACOBIAN_CONTRACTION,
+    "tangent products": nt.NtkImplementation.NTK_VECTOR_PRODUCTS,
+    "structured derivatives": nt.NtkImplementation.STRUCTURED_DERIVATIVES,
+}
+
+
+def network(depth: int, width: int, activation: str, beta: float) -> Any:
+    """stax's (init, apply, kernel) functions of the network with one output."""
+    layers = []
+    for _ in range(depth - 1):
+        layers += [stax.Dense(width, W_std=1.0, b_std=beta), ACTIVATIONS[activation]()]
+    return stax.serial(*layers, stax.Dense(1, W_std=1.0, b_std=beta))
+
+
+def limiting(depth: int, activation: str, beta: float, X: np.ndarray) -> Call:
+    """Both limiting kernels of X with itself, stacked (2, N, N)."""
+    _, _, kernel_fn = network(depth, 1, activation, beta)
+    compiled = jax.jit(lambda x: tuple(kernel_fn(x, None, ("nngp", "ntk"))))
+    points = jnp.asarray(X)
+    return lambda: compiled(points)
+
+
+def tangent(depth: int, width: int, beta: float, implementation: str, X: np.ndarray, **parameters: np.ndarray) -> Call:
+    """The tangent kernel (N, N) of the relu network with parameters w0, b0, w1, ... (weights out by in)."""
+    init_fn, apply_fn, _ = network(depth, width, "relu", beta)
+    _, template = init_fn(jax.random.PRNGKey(0), X.shape)
+    leaves, structure = jax.tree_util.tree_flatten(template)
+    ours = [a for layer in range(depth) for a in (parameters[f"w{layer}"].T, parameters[f"b{layer}"])]
+    filled = [jnp.asarray(a, X.dtype).reshape(leaf.shape) for a, leaf in zip(ours, leaves, strict=True)]
+    params = jax.tree_util.tree_unflatten(structure, filled)
+    kernel_fn = nt.empirical_ntk_fn(apply_fn, vmap_axes=0, implementation=IMPLEMENTATIONS[implementation])
+    compiled = jax.jit(lambda x, p: kernel_fn(x, None, p))
+    points = jnp.asarray(X)
+    return lambda: compiled(points, params)
+
+
+JOBS: dict[str, Callable[..., Call]] = {"limiting": limiting, "tangent": tangent}
+
+
+class Server:
+    """Prepared jobs by name; a job's name may carry a suffix after a colon, so that several can be kept."""
+
+    def __init__(self) -> None:
+        self.ready: dict[str, Call] = {}
+
+    def prepare(self, job: str, **arguments: Any) -> dict[str, Any]:
+        """Compiles and calls once."""
+        start = time.perf_counter()
+        self.ready[job] = JOBS[job.partition(":")[0]](**arguments)
+        jax.block_until_ready(self.ready[job]())
+        return {"seconds": time.perf_counter() - start}
+
+    def seconds(self, job: str, at_least: float) -> dict[str, Any]:
+        """Mean seconds of as many calls as fill `at_least` seconds."""
+        calls, start = 0, time.perf_counter()
+        while True:
+            jax.block_until_ready(self.ready[job]())
+            calls += 1
+            passed = time.perf_counter() - start
+            if passed >= at_least:
+                return {"seconds": passed / calls}
+
+    def answer(self, job: str) -> dict[str, Any]:
+        """The result as an array."""
+        return {"answer": np.asarray(self.ready[job]())}
+
+
+def main() -> None:
+    """Answers until the input ends. What libraries print goes to the log, not into the pipe."""
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    server = Server()
+    while True:
+        try:
+            message = frames.read(sys.stdin.buffer)
+        except EOFError:
+            return
+        verb = message.pop("verb")
+        try:
+            reply = getattr(server, verb)(**message)
+        except Exception:
+            reply = {"error": traceback.format_exc()[-3000:]}
+        frames.write(replies, reply)
+
+
+if __name__ == "__main__":
+    main()

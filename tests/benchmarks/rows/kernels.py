@@ -1,0 +1,112 @@
+"""Limiting kernels and tangent kernels beside neural-tangents and torch.func."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from ntk_core import Architecture, Network, limiting_kernels
+from tests.benchmarks import autograd, reference
+from tests.benchmarks.framework import Context, row
+from tests.benchmarks.results import Check, Comparison
+from tests.benchmarks.timing import alternate, sampler, seconds
+
+BETA = 0.1
+DEPTH = 4
+LONG = 0.2  # seconds a sample fills at least, so that the clock and chance say little
+IMPLEMENTATIONS = ("jacobian contraction", "tangent products", "structured derivatives")
+
+
+@row("relu-kernel", "peers", "limiting kernels, relu, L = 4, 2,000 x 784, float64", "neural-tangents, jitted")
+def relu_kernel(context: Context) -> Comparison:
+    """Both kernels of Gaussian points."""
+    X = np.random.default_rng(0).standard_normal((context.pick(2000, 100), 784))
+    ours, theirs, compiled = _limiting(context, "relu", X, repeats=7)
+    ntk, peers = limiting_kernels(_arch("relu", X), X).ntk.numpy(), context.peer.answer("limiting:relu")[1]
+    error = np.abs(ntk - peers) / np.abs(peers).max()
+    on_diagonal = float(error.diagonal().max())
+    np.fill_diagonal(error, 0.0)
+    checks = (
+        Check("largest difference over the largest entry", float(error.max()), 1e-10),
+        Check("on the diagonal, where the peer's arc cosine of 1 rounds,", on_diagonal),
+    )
+    return Comparison(ours, theirs, 12, checks, (f"compiling took {compiled:.1f} s",))
+
+
+@row("tanh-kernel", "peers", "limiting kernels, tanh, L = 4, 500 x 20, float64", "neural-tangents, deg 25, jitted")
+def tanh_kernel(context: Context) -> Comparison:
+    """The peer integrates in two dimensions for every pair. Errors are against a finer quadrature of some pairs."""
+    X = np.random.default_rng(0).standard_normal((context.pick(500, 30), 20))
+    ours, theirs, compiled = _limiting(context, "tanh", X, repeats=3)
+    left, right = np.random.default_rng(1).integers(0, len(X), (2, context.pick(200, 20)))
+    right[:10] = left[:10]  # some of the diagonal
+    exact = reference.ntk_pairs(np.tanh, reference.tanh_slope, DEPTH, BETA, X[left], X[right])
+    error = np.abs(limiting_kernels(_arch("tanh", X), X).ntk.numpy()[left, right] - exact).max()
+    peers = np.abs(context.peer.answer("limiting:tanh")[1][left, right] - exact).max()
+    checks = (Check("our largest error", float(error), 1e-10), Check("the peer's", float(peers)))
+    return Comparison(ours, theirs, 300, checks, (f"compiling took {compiled:.1f} s",))
+
+
+@row("tangent-jacrev", "peers", "tangent kernel, L = 4, width 1,024, 100 points, float32", "torch.func.jacrev")
+def tangent_jacrev(context: Context) -> Comparison:
+    """The same parameters on both sides."""
+    network, X = _network(context)
+    parameters = autograd.copies(network)
+
+    def jacobian() -> torch.Tensor:
+        return autograd.jacobian_kernel(parameters, X, BETA)
+
+    check = _difference(network.tangent_kernel(X), jacobian())
+    ours, theirs = alternate(sampler(lambda: network.tangent_kernel(X), LONG), sampler(jacobian, LONG), 5)
+    return Comparison(ours, theirs, 80, (check,))
+
+
+@row("tangent-peer", "peers", "the same", "neural-tangents, its fastest implementation, jitted")
+def tangent_peer(context: Context) -> Comparison:
+    """All three of the peer's implementations are tried; the fastest is timed."""
+    network, X = _network(context)
+    pairs = autograd.copies(network)
+    parameters = {f"{k}{layer}": a.numpy() for layer, pair in enumerate(pairs) for k, a in zip("wb", pair, strict=True)}
+    tried = {}
+    for name in IMPLEMENTATIONS:
+        job = f"tangent:{name}"
+        shape: dict[str, Any] = {"depth": DEPTH, "width": network.arch.widths[1], "beta": BETA}
+        compiled = context.peer.prepare(job, implementation=name, X=X.numpy(), **shape, **parameters)
+        tried[job] = (context.peer.seconds(job, LONG), compiled)
+    fastest = min(tried, key=lambda job: tried[job][0])
+    check = _difference(network.tangent_kernel(X), torch.from_numpy(context.peer.answer(fastest)))
+    mine = sampler(lambda: network.tangent_kernel(X), LONG)
+    ours, theirs = alternate(mine, lambda: context.peer.seconds(fastest, LONG), 5)
+    note = f"fastest: {fastest.partition(':')[2]}, compiling took {tried[fastest][1]:.1f} s"
+    return Comparison(ours, theirs, 20, (check,), (note,))
+
+
+def _limiting(
+    context: Context, activation: str, X: np.ndarray, repeats: int
+) -> tuple[tuple[float, ...], tuple[float, ...], float]:
+    """Samples of both sides, and the seconds the peer took to compile."""
+    job = f"limiting:{activation}"
+    compiled = context.peer.prepare(job, depth=DEPTH, activation=activation, beta=BETA, X=X)
+    arch = _arch(activation, X)
+    seconds(lambda: limiting_kernels(arch, X))
+    mine = sampler(lambda: limiting_kernels(arch, X), LONG)
+    ours, theirs = alternate(mine, lambda: context.peer.seconds(job, LONG), repeats)
+    return ours, theirs, compiled
+
+
+def _arch(activation: str, X: np.ndarray) -> Architecture:
+    return Architecture(depth=DEPTH, activation=activation, beta=BETA, n_in=X.shape[1])
+
+
+def _network(context: Context) -> tuple[Network, torch.Tensor]:
+    width, points = context.pick((1024, 100), (64, 10))
+    arch = Architecture(depth=DEPTH, width=width, beta=BETA, n_in=2)
+    X = torch.from_numpy(np.random.default_rng(0).standard_normal((points, 2))).float()
+    return Network.init(arch, 0, device="cpu", weights="dense"), X
+
+
+def _difference(kernel: torch.Tensor, other: torch.Tensor) -> Check:
+    error = (kernel.double() - other.double()).norm() / other.double().norm()
+    return Check("relative difference", float(error), 1e-4)
