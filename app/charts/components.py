@@ -41,7 +41,7 @@ def draw(
     spec: Any, theory: Snapshot, snapshot: Snapshot | None, index: int, options: Mapping[str, Any]
 ) -> dict[str, dict]:
     """The figures of one moment; see `app.charts.draw`."""
-    shown = bool(options.get("paper")) and paper.matches(spec, "figure3") and spec.data == "digits"
+    shown = bool(options.get("paper")) and paper.matches(spec, "figure3")
     return {
         "batch": _batch(spec, theory),
         "g": _along(theory, snapshot, bool(options.get("band")), shown),

@@ -62,7 +62,7 @@ def _functions(
         for i, n in enumerate(snapshot["width"]):
             new = style.ensemble(gamma, snapshot["f"][i], f"n = {style.thousands(n)}", i, bool(options.get("band")))
             traces += [{"hovertemplate": _HOVER, **trace} for trace in new]
-    if options.get("paper") and paper.matches(spec, "figure2") and spec.points == "paper":
+    if options.get("paper") and paper.matches(spec, "figure2"):
         traces += _paper_curves()
     traces.append(style.line(gamma, mean, "limit: median", style.INK, width=4, opacity=0.9, hovertemplate=_HOVER))
     x, y = theory["train_gamma"], theory["train_y"]

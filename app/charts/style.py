@@ -105,7 +105,7 @@ def ensemble(x: np.ndarray, curves: np.ndarray, name: str, index: int, as_band: 
 
 def over_seeds(reduce: Callable[..., np.ndarray], curves: np.ndarray) -> np.ndarray:
     """A NaN-skipping reduction over the seeds of curves (seed, P): (P,), NaN where no network has a finite number."""
-    curves = np.where(np.isfinite(curves), curves, np.nan)
+    curves = np.where(np.isfinite(curves), curves, np.nan).astype(float)
     there = ~np.isnan(curves).all(axis=0)
     out = np.full(curves.shape[1], np.nan)
     out[there] = reduce(curves[:, there], axis=0)

@@ -28,7 +28,7 @@ CHART = (
     Control("nngp", "toggle", "NNGP kernel Σ∞", "Covariance of f at t = 0.", "chart", default=False),
     Control(
         "paper", "toggle", "The paper's own curves", "Its ten networks of width 500 and 10,000, at t = 0 or t = 200; "
-        "shown where depth is 4, activation relu and β = 0.1. Its authors drew fresh inputs at each step; here the "
+        "shown for random inputs, depth 4, relu and β = 0.1 only. Its authors drew fresh inputs at each step; here the "
         "batch is fixed, which agrees within the spread.", "chart", default=False,
     ),
 )  # fmt: skip

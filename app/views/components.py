@@ -31,7 +31,7 @@ CHART = (
     BAND,
     Control(
         "paper", "toggle", "The paper's own numbers", "Its eigenvalues, peaks of |hₜ| and half-times of |gₜ|; shown "
-        "for digits where depth is 5, activation relu and β = 0.1. The paper's text says nothing of depth here: its "
+        "for 512 of all digits, depth 5, relu, β = 0.1, k = 2 and c = 0.5 only. The paper's text says nothing of depth here: its "
         "eigenvalues are those of five weight matrices, not four.", "chart", default=False,
     ),
 )  # fmt: skip

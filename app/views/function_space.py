@@ -45,7 +45,7 @@ CHART = (
     ),
     Control(
         "paper", "toggle", "The paper's own curves", "Its ten networks of width 50 and 1,000 at t = 1,000 and its "
-        "percentiles for t = ∞; shown at its four points where depth is 4, activation relu and β = 0.1. It estimated "
+        "percentiles for t = ∞; shown at its four points, depth 4, relu and β = 0.1 only. It estimated "
         "the percentiles with networks of width 10,000; here they are exact.", "chart", default=False,
     ),
 )  # fmt: skip
