@@ -17,7 +17,8 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "figure1": {**_NETWORK, "depth": 4, "data": "gaussian"},
     "figure2": {**_NETWORK, "depth": 4, "points": "paper"},
     "figure3": {
-        **_NETWORK, "depth": 5, "data": "digits", "n_train": 512, "digits": tuple(range(10)), "component": 2, "scale": 0.5,
+        **_NETWORK, "depth": 5, "data": "digits", "n_train": 512, "digits": tuple(range(10)),
+        "component": 2, "scale": 0.5,
     },
 }  # fmt: skip
 
