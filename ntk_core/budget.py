@@ -23,6 +23,7 @@ NOMINAL = {
 BATCH_BYTES = {"cpu": 1 << 25, "cuda": 1 << 31}  # matrices trained together should stay near the caches
 OPERATIONS = {"dense": 22, "sampled": 55}  # small operations a layer and pass
 DRAWS_PER_SECOND = 1.5e8
+EIGEN_SECONDS = 1.2e-9  # of N x N in float64, times N^3
 FEW_POINTS = 32
 
 
@@ -164,7 +165,7 @@ class _Work:
         from ntk_core.activations import get
 
         smooth = get(self.spec.activation).smooth
-        growth = (0.25 if smooth else 1.0) * min(self.passes, 40.0)
+        growth = (0.2 if smooth else 0.7) * min(self.passes, 40.0)
         known = 2.0 * self.n_train + 1.0 * self.n_eval + growth * self.n_train * self.n_out
         return min(known, 2.0 * self.width)
 
@@ -194,6 +195,14 @@ class _Work:
         decompositions = 40 if self.method == "leaps" else 0
         return rounds * (OPERATIONS[self.weights] * self.spec.depth + decompositions) / self.batch
 
+    def decomposed(self) -> float:
+        """Sum of N^3 over symmetric eigenproblems: one a leap, and one wherever a sampled matrix explores."""
+        leaps = self.passes * min((self.n_train * self.n_out) ** 3, 600.0**3) if self.method == "leaps" else 0.0
+        if self.weights == "dense":
+            return leaps
+        looks = len(self.spec.times) * self.n_eval**3
+        return leaps + 4.0 * self.hidden * (self.passes * self.n_train**3 + looks)
+
     @property
     def batch(self) -> int:
         kind = self.device.partition(":")[0]
@@ -220,6 +229,7 @@ class _Work:
             + self.traffic() / speeds.bandwidth
             + self.operations() * speeds.overhead
             + self.width * drawn / DRAWS_PER_SECOND
+            + EIGEN_SECONDS * self.decomposed()
         )
 
     def plan(self, speeds: Speeds) -> GroupPlan:

@@ -31,9 +31,10 @@ class Spec(TrainingSpec):
     experiment: Literal["circle"] = "circle"
     widths: tuple[Width, ...] = Field((500, 10000), min_length=1, max_length=6)
     data: Data = Field("gaussian", description="what the networks are trained on")
+    snapshots: int = Field(13, ge=2, le=200, description="output times, t = 0 included")
     n_train: int = Field(100, ge=1, le=1000, description="training inputs (four_points always has 4)")
     data_seed: int = Field(0, ge=0, le=2**31 - 1, description="draws the Gaussian inputs")
-    angles: int = Field(181, ge=3, le=1001, description="points of the kernel curve, from -pi to pi")
+    angles: int = Field(97, ge=3, le=1001, description="points of the kernel curve, from -pi to pi")
 
 
 def training_set(spec: Spec) -> tuple[data.Floats, data.Floats]:

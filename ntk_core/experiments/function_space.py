@@ -35,7 +35,7 @@ class Spec(TrainingSpec):
     n_train: int = Field(8, ge=1, le=256, description="how many even points")
     target: Target = Field("product", description="target at the even points")
     custom: tuple[tuple[Angle, Value], ...] = Field((), max_length=64, description="one's own points (angle, target)")
-    angles: int = Field(181, ge=3, le=1001, description="points of the curves, from -pi to pi")
+    angles: int = Field(121, ge=3, le=1001, description="points of the curves, from -pi to pi")
 
     @model_validator(mode="after")
     def _check_points(self) -> Spec:

@@ -172,6 +172,22 @@ def test_a_value_error_is_the_pages_sentence_and_snapshots_stay(engine, toy):
     assert engine.submit(run.spec) is not run
 
 
+def test_a_run_that_diverged_says_so_itself(engine, toy):
+    run = engine.submit(toy(trouble="arithmetic"))
+    assert run.wait(PATIENCE) == "failed"
+    assert "diverged" in run.error
+    assert run.snapshots
+
+
+def test_progress_is_told_between_snapshots(engine, toy):
+    run = engine.submit(toy(frames=1, pause=60.0))
+    with run.watch("somebody"):
+        until(lambda: run.progress > 0)
+        assert not run.snapshots
+        assert run.remaining is not None
+        run.stop("somebody")
+
+
 def test_another_error_is_logged_with_its_traceback(engine, toy, caplog):
     with caplog.at_level(logging.ERROR, "ntk_core.engine"):
         run = engine.submit(toy(trouble="other"))

@@ -20,7 +20,7 @@ class Spec(ExperimentSpec):
     frames: int = 5
     pause: float = 0.0  # seconds before each frame
     partial: int = 0  # partial snapshots before each complete one
-    trouble: Literal["none", "value", "other", "death", "memory", "refusal", "theory"] = "none"
+    trouble: Literal["none", "value", "other", "arithmetic", "death", "memory", "refusal", "theory"] = "none"
     trace: str = ""  # a file that gets a line for every run that starts
     nonce: int = 0
 
@@ -43,7 +43,7 @@ def run(spec: Spec) -> Iterator[Snapshot]:
     for index in range(spec.frames):
         for part in range(spec.partial):
             yield _snapshot(spec, index, (part + 1) / (spec.partial + 1))
-        _sleep(spec.pause)
+        _sleep(spec.pause, index / spec.frames, 1 / spec.frames)
         if index == spec.frames // 2:
             _make_trouble(spec)
         yield _snapshot(spec, index, 1.0)
@@ -57,10 +57,10 @@ def _snapshot(spec: Spec, index: int, part: float) -> Snapshot:
     return Snapshot(index, float(index), arrays, part == 1.0, (index + part) / spec.frames, info)
 
 
-def _sleep(seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        checkpoint()
+def _sleep(seconds: float, done: float, share: float) -> None:
+    start = time.monotonic()
+    while (passed := time.monotonic() - start) < seconds:
+        checkpoint(done + share * passed / seconds)
         time.sleep(0.01)
 
 
@@ -69,6 +69,8 @@ def _make_trouble(spec: Spec) -> None:
         raise ValueError("frames: went wrong in the middle")
     if spec.trouble == "other":
         raise KeyError("a defect")
+    if spec.trouble == "arithmetic":
+        raise FloatingPointError("the run diverged: a layer's values are no longer finite numbers")
     if spec.trouble == "death":
         os._exit(1)
     if spec.trouble == "memory":
