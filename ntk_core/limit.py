@@ -71,14 +71,13 @@ def _restored(kernel: Tensor, rows: NDArray[np.int64] | None, columns: NDArray[n
 def _kernels(arch: Architecture, X: Floats, X2: Floats | None) -> list[Tensor]:
     both = tiles.alone(lambda: recursion(arch, X, X2))
     nngp, ntk = np.empty(both.shape), np.empty(both.shape)
-    mirrors = [torch.from_numpy(nngp), torch.from_numpy(ntk)]
 
     def write(block: tiles.Block) -> None:
         rows, columns = block
         both.block(rows, columns, nngp[block], ntk[block])
         if both.symmetric and rows != columns:
-            for kernel in mirrors:
-                kernel[columns, rows].copy_(kernel[block].T)
+            for kernel in (nngp, ntk):
+                kernel[columns, rows] = kernel[block].T
 
     size = min(BLOCK, max(64, -(-max(both.shape) // 4)))
     blocks = tiles.blocks(*both.shape, size, both.symmetric)
@@ -87,7 +86,7 @@ def _kernels(arch: Architecture, X: Floats, X2: Floats | None) -> list[Tensor]:
     else:
         for _ in tiles.ordered(write, blocks):
             pass
-    return mirrors
+    return [torch.from_numpy(nngp), torch.from_numpy(ntk)]
 
 
 class KernelOperator:
@@ -171,6 +170,7 @@ def checked_inputs(arch: Architecture, X: Any, field: str) -> Floats:
         raise ValueError(f"{field}: inputs must be a table of numbers: {error}") from error
     if points.ndim != 2 or points.shape[1] != arch.n_in or not len(points):
         raise ValueError(f"{field}: inputs of shape (N, {arch.n_in}) are needed, got {points.shape}")
-    if not np.isfinite(points).all():
+    # The sum is not finite if a value is not; only then, or if it overflowed, is it worth looking at each.
+    if not np.isfinite(points.sum()) and not np.isfinite(points).all():
         raise ValueError(f"{field}: every input must be a finite number")
     return points

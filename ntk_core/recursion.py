@@ -115,8 +115,8 @@ class ArcCosine(Recursion):
                 steps.append((_shared(factor * np.sqrt(side.q) * to), _shared(np.sqrt(self.beta2) * to)))
             (a_u, b_u), (a_v, b_v) = steps
             self.scales.append((a_u, a_v, b_u, b_v))
-        self.left = self.left * (inverse_root(self.sides[0][0].q) * (1 + SNAP))[:, None]
-        self.right = self.left if self.symmetric else self.right * inverse_root(self.sides[0][1].q)[:, None]
+        for points, side in zip((self.left, self.right)[: 2 - self.symmetric], self.sides[0], strict=False):
+            points *= (inverse_root(side.q) * (1 + SNAP / 2))[:, None]
         self._scratch = threading.local()
 
     def _gram(self, rows: slice, columns: slice) -> Floats:
