@@ -96,7 +96,7 @@ def plan_training(spec: TrainingSpec, n_train: int, n_eval: int, n_in: int, n_ou
 def _device(device: str) -> str:
     if device == "cpu":
         return "cpu"
-    from ntk_core.network import resolve_device
+    from ntk_core.device import resolve_device
 
     return str(resolve_device(device))
 

@@ -5,39 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ntk_core.architecture import Architecture
-from ntk_core.weights import Dense, Sampled, Weights, draw, generator
+from ntk_core.device import as_tensor, resolve_device
+from ntk_core.passes import Direction, Pass
+from ntk_core.sampled import Sampled
+from ntk_core.weights import Dense, Weights, draw, generator
 
 SAMPLED_FROM_WIDTH = 4096  # "auto": below this a stored matrix is small and fast
-
-
-@dataclass
-class Pass:
-    """What a forward pass leaves behind: everything a backward pass, a kernel or an update needs.
-
-    activations[l]: a_l, (S, N, n_l), l = 0..L-1; slopes[l]: sigma'(h_l), l = 1..L-1 (slopes[0] is None);
-    outputs: f, (S, N, n_out).
-    """
-
-    activations: list[Tensor]
-    slopes: list[Tensor | None]
-    outputs: Tensor
-
-
-@dataclass
-class Direction:
-    """A direction in parameter space, J^T c, kept as its factors a_l (S, N, n_l) and D_l (S, N, n_{l+1})."""
-
-    activations: list[Tensor]
-    signals: list[Tensor]
 
 
 class Network:
@@ -118,7 +98,7 @@ class Network:
         vectors = []
         sizes = arch.widths
         for layer, (W, b) in enumerate(zip(weights, biases, strict=True)):
-            W, b = _as_tensor(W), _as_tensor(b)
+            W, b = as_tensor(W), as_tensor(b)
             m, n = sizes[layer + 1], sizes[layer]
             if W.shape != (m, n) or b.shape != (m,):
                 raise ValueError(
@@ -176,7 +156,7 @@ class Network:
         Raises:
             ValueError: the shape does not fit n_in, or a value is not finite.
         """
-        X = _as_tensor(X).to(self.device, self.dtype)
+        X = as_tensor(X).to(self.device, self.dtype)
         if X.ndim == 2:
             X = X[None].expand(self.size, -1, -1)
         if X.ndim != 3 or X.shape[-1] != self.arch.n_in:
@@ -263,27 +243,8 @@ class Network:
         return dh
 
 
-def resolve_device(device: str | torch.device) -> torch.device:
-    """The device meant by "auto", "cpu", "cuda", ...; a ValueError if it is not there."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        where = torch.device(device)
-    except RuntimeError as error:
-        raise ValueError(f"device: {device!r} is not known; choose auto, cpu or cuda") from error
-    if where.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device: this machine offers no CUDA device; choose auto or cpu")
-    return where
-
-
 def _is_sampled(weights: str, arch: Architecture) -> bool:
     if weights not in ("auto", "dense", "sampled"):
         raise ValueError(f"weights: must be auto, dense or sampled, got {weights!r}")
     narrowest = min(arch.widths[1:-1], default=0)
     return weights == "sampled" or (weights == "auto" and narrowest >= SAMPLED_FROM_WIDTH)
-
-
-def _as_tensor(values: Any) -> Tensor:
-    if isinstance(values, Tensor):
-        return values if values.is_floating_point() else values.double()
-    return torch.from_numpy(np.ascontiguousarray(np.asarray(values, dtype=np.float64)))

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from ntk_core.filters import Momentum, Rule
-from ntk_core.network import Direction, Network
+from ntk_core.network import Network
+from ntk_core.passes import Direction
 from ntk_core.progress import checkpoint
 from ntk_core.weights import Dense
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from ntk_core.network import Network, Pass
+    from ntk_core.network import Network
+    from ntk_core.passes import Pass
 
 
 @dataclass

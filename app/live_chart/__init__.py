@@ -14,12 +14,13 @@ from app.charts import Figure, Panel
 from app.resources import plotly_version
 
 _HERE = Path(__file__).parent
+_SCRIPTS = ("mount.js", "panels.js", "stream.js", "time_bar.js", "theme.js")  # parts of one script
 
 _component = st.components.v2.component(
     "ntk_live_chart",
     html='<div class="ntk-live">\n</div>',
     css=(_HERE / "live_chart.css").read_text(encoding="utf-8"),
-    js=(_HERE / "live_chart.js").read_text(encoding="utf-8"),
+    js="\n".join((_HERE / name).read_text(encoding="utf-8") for name in _SCRIPTS),
     isolate_styles=False,
 )
 

@@ -32,7 +32,8 @@ CHART = (
     Control(
         "paper", "toggle", "The paper's own numbers", "Its eigenvalues, peaks of |hₜ| and half-times of |gₜ|; shown "
         "for 512 of all digits, depth 5, relu, β = 0.1, k = 2 and c = 0.5 only. The paper's text "
-        "says nothing of depth here: its eigenvalues are those of five weight matrices, not four.", "chart", default=False,
+        "says nothing of depth here: its eigenvalues are those of five weight matrices, not four.", "chart",
+        default=False,
     ),
 )  # fmt: skip
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from ntk_core import Architecture, Network
-from ntk_core.leaps import Leaper, _StepSize
+from ntk_core.leaps import Leaper
+from ntk_core.step_size import StepSize
 from ntk_core.training import GradientDescent, GradientFlow, Momentum, check_targets, train
 from tests import oracles_finite as naive
 
@@ -109,8 +110,7 @@ def test_order_of_convergence(order, least, monkeypatch):
     """Error of f at half the way against the number of equal leaps of gradient flow: slope -1, and -2 by midpoints."""
 
     def after(count):
-        monkeypatch.setattr(_StepSize, "propose", lambda *_: (order, 4.0 / count))
-        monkeypatch.setattr(_StepSize, "limit", 1e9, raising=False)
+        monkeypatch.setattr(StepSize, "propose", lambda *_: (order, 4.0 / count))
         net = network("tanh", width=100, seeds=[3])
         leaper = Leaper(net, net.inputs(X), check_targets(Y[:, 0], net, 12), GradientFlow(), squared(), 1.0, order)
         leaper.step.limit = 1e9

@@ -8,8 +8,9 @@ import torch
 from scipy import stats
 
 from ntk_core import Architecture, Network
+from ntk_core.sampled import Sampled
 from ntk_core.training import GradientFlow, train
-from ntk_core.weights import Dense, Sampled
+from ntk_core.weights import Dense
 from tests.oracles_finite import Careless, Stored
 
 CPU = torch.device("cpu")

@@ -1,0 +1,70 @@
+/* Draws the panels of one experiment in place: theory from `data` at once, then a run's frames from its event stream.
+   One state object for each mounted element; every call with new data only changes what differs. */
+
+const STATES = new WeakMap()
+export default function ({ data, parentElement, setTriggerValue }) {
+  const root = parentElement.querySelector(".ntk-live")
+  let state = STATES.get(root)
+  if (!state) STATES.set(root, (state = mount(root)))
+  state.send = setTriggerValue
+  update(state, data[0])
+  return () => unmount(state)
+}
+
+function mount(root) {
+  root.innerHTML = `
+    <div class="ntk-panels" role="group"></div>
+    <div class="ntk-deck">
+      <div class="ntk-bar">
+        <button type="button" class="ntk-play" aria-label="Play">▶</button>
+        <input type="range" class="ntk-time" min="0" max="0" step="1" aria-label="Time shown" />
+        <output class="ntk-clock" aria-live="off"></output>
+        <button type="button" class="ntk-now" aria-pressed="true" title="Follow the newest moment">live</button>
+      </div>
+      <div class="ntk-status" hidden>
+        <progress max="1" value="0" aria-label="Progress of training"></progress>
+        <span class="ntk-message" role="status"></span>
+        <button type="button" class="ntk-stop">Stop</button>
+      </div>
+      <div class="ntk-facts"></div>
+    </div>`
+  const find = (name) => root.querySelector(".ntk-" + name)
+  const s = {
+    root, grid: find("panels"), slider: find("time"), clock: find("clock"), playButton: find("play"), status: find("status"),
+    facts: find("facts"),     liveButton: find("now"), stopButton: find("stop"), message: find("message"), progress: root.querySelector("progress"),
+    panels: new Map(), theory: [], frames: [], position: 0, live: true, playing: false, updates: 0,
+  }
+  s.slider.oninput = () => { pause(s); s.live = false; s.moved = true; show(s, Number(s.slider.value)) }
+  s.playButton.onclick = () => (s.playing ? pause(s) : play(s))
+  s.liveButton.onclick = () => { pause(s); s.live = true; show(s, newest(s)) }
+  s.stopButton.onclick = () => stop(s)
+  s.observer = new ResizeObserver(() => schedule(s, true))
+  s.observer.observe(s.grid)
+  return s
+}
+
+function unmount(s) {
+  close(s)
+  pause(s)
+  s.observer.disconnect()
+  for (const panel of s.panels.values()) if (window.Plotly && panel.plot.data) window.Plotly.purge(panel.plot)
+  STATES.delete(s.root)
+  s.gone = true
+}
+
+function update(s, data) {
+  const fresh = !s.data || s.data.key !== data.key
+  const page = s.data && s.data.page
+  s.data = data
+  if (page !== data.page) { s.moved = false; clearPanels(s) }
+  buildPanels(s)
+  s.theory = data.theory
+  s.theme = readTheme(s.root)
+  if (fresh) { s.frames = []; s.updates = 0 }
+  connect(s, data.run)
+  if (fresh && !s.moved) { s.position = data.start; s.live = true }
+  loadPlotly(url(s, data.plotly)).then(() => schedule(s, true)).catch(() => say(s, "The charts could not be loaded. Reload the page."))
+  s.facts.textContent = data.facts
+  if (data.loop && fresh && !calm()) play(s)
+  refreshBar(s)
+}

@@ -1,0 +1,45 @@
+/* The time bar: slider, clock, play, live. */
+
+const FRAME_MS = 160, REST_MS = 2000
+
+function count(s) { return Math.max(s.theory.length, s.frames.length, 1) }
+function newest(s) { return s.frames.length ? s.frames.length - 1 : s.data.start }
+function lastPlayable(s) { return s.frames.length ? s.frames.length - 1 : s.theory.length - 1 }
+
+function refreshBar(s) {
+  const last = count(s) - 1
+  s.position = Math.min(s.position, last)
+  s.slider.max = last
+  s.slider.value = s.position
+  s.slider.disabled = s.playButton.disabled = last === 0
+  const frame = frameAt(s, s.position)
+  const text = frame ? frame.caption : ""
+  if (s.clock.textContent !== text) s.clock.textContent = text
+  s.slider.setAttribute("aria-valuetext", text)
+  s.liveButton.hidden = !s.frames.length
+  s.liveButton.setAttribute("aria-pressed", String(s.live && !s.playing))
+}
+
+function play(s) {
+  s.playing = true
+  s.live = false
+  s.playButton.textContent = "❚❚"
+  s.playButton.setAttribute("aria-label", "Pause")
+  if (s.position >= lastPlayable(s)) s.position = -1
+  const tick = () => {
+    if (s.position >= lastPlayable(s)) {
+      if (!s.data.loop) return pause(s)
+      s.position = -1
+    }
+    show(s, s.position + 1)
+    s.timer = setTimeout(tick, s.data.loop && s.position >= lastPlayable(s) ? REST_MS : FRAME_MS)
+  }
+  tick()
+}
+
+function pause(s) {
+  clearTimeout(s.timer)
+  s.playing = false
+  s.playButton.textContent = "▶"
+  s.playButton.setAttribute("aria-label", "Play")
+}

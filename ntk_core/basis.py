@@ -1,0 +1,130 @@
+"""Orthonormal bases that grow by what is new in each query, revealing its rank."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+ROWS_IN_FLOAT64 = 1 << 22  # entries converted at once when a Gram matrix is taken in float64
+
+
+class Basis:
+    """Orthonormal directions (S, r, n) and their images (S, r, m), in buffers that grow geometrically.
+
+    Seeds of one ensemble may need different numbers of directions; the others' rows are zero, image and all.
+    """
+
+    def __init__(
+        self,
+        n: int,
+        m: int,
+        sources: list[torch.Generator],
+        dtype: torch.dtype,
+        device: torch.device,
+        tolerance: float,
+    ):
+        self.n, self.m, self.sources, self.device, self.tolerance = n, m, sources, device, tolerance
+        self.rank = 0
+        self._directions = torch.empty(len(sources), 0, n, dtype=dtype, device=device)
+        self._images = torch.empty(len(sources), 0, m, dtype=dtype, device=device)
+        self.last: tuple[Tensor, int, Tensor] | None = None
+
+    @property
+    def directions(self) -> Tensor:
+        """Rows are orthonormal (or zero padding): (S, r, n)."""
+        return self._directions[:, : self.rank]
+
+    @property
+    def images(self) -> Tensor:
+        """What the current matrix makes of each direction: (S, r, m)."""
+        return self._images[:, : self.rank]
+
+    def nbytes(self) -> int:
+        """Bytes of both buffers."""
+        return self._directions.nbytes + self._images.nbytes
+
+    def coordinates(self, A: Tensor) -> Tensor:
+        """A in the basis, (S, N, r). A pass asks twice (query, update): the last answer is kept."""
+        if self.last is not None and self.last[0] is A:
+            _, known, old = self.last
+            new = A @ self._directions[:, known : self.rank].mT
+            answer = torch.cat([old, new], -1) if known < self.rank else old
+        else:
+            answer = A @ self.directions.mT
+        self.last = (A, self.rank, answer)
+        return answer
+
+    def unexplored(self, A: Tensor, coordinates: Tensor) -> Tensor | None:
+        """Unit directions (S, k, n) that bring every row of A within tolerance of the span; None if all are."""
+        rest = A - coordinates @ self.directions if self.rank else A
+        norms = torch.linalg.vector_norm(A, dim=-1)
+        share = torch.linalg.vector_norm(rest, dim=-1) / norms.clamp_min(torch.finfo(A.dtype).tiny)
+        if not torch.isfinite(share).all():
+            raise FloatingPointError("the run diverged: a layer's values are no longer finite numbers")
+        wanted = (share > self.tolerance).any(0)  # (N,)
+        if not wanted.any():
+            return None
+        rest = rest[:, wanted] / norms[:, wanted].clamp_min(torch.finfo(A.dtype).tiny)[..., None]
+        rest = rest * (share[:, wanted] > self.tolerance)[..., None]
+        fresh = _orthonormal_rows(rest, self.tolerance)
+        if self.rank:
+            # The first pass leaves eps/tolerance of the old basis in the new rows; one more removes it.
+            fresh = fresh - (fresh @ self.directions.mT) @ self.directions
+        return _restore(fresh)
+
+    def append(self, directions: Tensor, images: Tensor) -> None:
+        """Adds rows, moving to larger buffers when there is no room."""
+        end = self.rank + directions.shape[1]
+        if end > self._directions.shape[1]:
+            room = min(max(end, self._directions.shape[1] * 3 // 2, 16), max(end, self.n))
+            self._directions = _enlarged(self._directions, self.rank, room)
+            self._images = _enlarged(self._images, self.rank, room)
+        self._directions[:, self.rank : end] = directions
+        self._images[:, self.rank : end] = images
+        self.rank = end
+
+
+def _enlarged(buffer: Tensor, used: int, room: int) -> Tensor:
+    larger = buffer.new_empty(buffer.shape[0], room, buffer.shape[2])
+    larger[:, :used] = buffer[:, :used]
+    return larger
+
+
+def _gram(R: Tensor) -> Tensor:
+    """R R^T in float64, converted a block of columns at a time: (S, N, n) -> (S, N, N)."""
+    S, N, n = R.shape
+    block = max(1, ROWS_IN_FLOAT64 // max(1, S * N))
+    G = torch.zeros(S, N, N, dtype=torch.float64, device=R.device)
+    for start in range(0, n, block):
+        part = R[..., start : start + block].double()
+        G.baddbmm_(part, part.mT)
+    return G
+
+
+def _orthonormal_rows(R: Tensor, tolerance: float) -> Tensor:
+    """Orthonormal combinations of R's rows that leave at most `tolerance` of any row, strongest first, zero-padded.
+
+    Eigenvectors of the Gram matrix: dropping eigenvalues below tolerance^2 leaves each row less than tolerance.
+    """
+    values, vectors = torch.linalg.eigh(_gram(R))
+    values, vectors = values.flip(-1), vectors.flip(-1)
+    keep = values > tolerance**2
+    k = max(1, int(keep.sum(-1).max()))
+    scale = torch.where(keep, values.clamp_min(1e-300).rsqrt(), 0.0)[..., :k]
+    return (vectors[..., :k] * scale[:, None, :]).mT.to(R.dtype) @ R
+
+
+def _restore(rows: Tensor) -> Tensor:
+    """Makes nearly orthonormal rows orthonormal to working precision; zero rows stay zero."""
+    G = _gram(rows)
+    empty = torch.diagonal(G, dim1=-2, dim2=-1) < 0.25
+    eye = torch.eye(rows.shape[1], dtype=G.dtype, device=G.device)
+    worst = float((G - eye * ~empty[:, None, :]).masked_fill(empty[..., None], 0.0).abs().max())
+    if not worst < 0.5:
+        raise ArithmeticError(
+            f"sampled weights lost orthogonality (defect {worst:.1e}): "
+            "raise the tolerance, or use float64 or dense weights"
+        )
+    factor = torch.linalg.cholesky(G + eye * empty[:, None, :])
+    out = torch.linalg.solve_triangular(factor, eye.expand_as(G), upper=False).to(rows.dtype) @ rows
+    return out

@@ -1,0 +1,58 @@
+"""How far the next leap may go, and by which order."""
+
+from __future__ import annotations
+
+import math
+
+LONGEST_GROWTH = 5.0  # a leap is at most this many times longer than the last
+SAFETY = 0.8
+
+
+class StepSize:
+    """Chooses order and length from the measured error: c1 h at first order, c2 h^2 at the midpoint's second."""
+
+    def __init__(self, limit: float, unit: float):
+        self.limit, self.unit = limit, unit
+        self.c1: float | None = None
+        self.c2: float | None = None
+        self.last = 0.0
+
+    def propose(self, remaining: float, caps: dict[int, float], largest: float, order: int | None) -> tuple[int, float]:
+        """Order and length of the next leap; the order of fewer passes where it is free."""
+        if self.c1 is None:
+            first = 1.0 / largest if largest > 0 else remaining
+            lengths = {o: min(first, caps[o]) for o in (1, 2)}
+        else:
+            lengths = {o: min(LONGEST_GROWTH * self.last, self._length(o), caps[o]) for o in (1, 2)}
+        if order is None:
+            passes = {o: o * math.ceil(remaining / max(length, 1e-9 * remaining)) for o, length in lengths.items()}
+            order = 1 if passes[1] <= passes[2] else 2
+        return self._fit(order, lengths[order], remaining)
+
+    def learn(self, order: int, length: float, share: float, halfway: tuple[float, float] | None) -> None:
+        """Takes in the error of a leap, and of the first half of a midpoint leap."""
+        share = min(share, 1e6)
+        if order == 1:
+            self.c1 = max(share / length, 1e-12)
+            # The second order's constant follows the first's until a midpoint leap has measured it.
+            self.c2 = max(self.c1**2, 0.1 * self.c2) if self.c2 is not None else self.c1**2
+        else:
+            self.c2 = max(share / length**2, 1e-24)
+        if halfway is not None:
+            self.c1 = max(min(halfway[1], 1e6) / halfway[0], 1e-12)
+        # A rejected leap is at least halved, whatever its error says.
+        self.last = max(length, self.last / 2) if share <= self.limit else length / (2 * LONGEST_GROWTH)
+
+    def _length(self, order: int) -> float:
+        if order == 1:
+            return SAFETY * self.limit / (self.c1 or 1e-12)
+        return SAFETY * math.sqrt(self.limit / (self.c2 or 1e-24))
+
+    def _fit(self, order: int, length: float, remaining: float) -> tuple[int, float]:
+        """Splits what remains into equal leaps no longer than `length`; a step is never cut."""
+        if not self.unit:
+            return order, remaining / math.ceil(remaining / max(length, 1e-9 * remaining) - 1e-9)
+        left = round(remaining / self.unit)
+        parts = math.ceil(left / max(1, math.floor(length / self.unit + 1e-9)))
+        steps = math.ceil(left / parts)
+        return (order if steps > 1 else 1), steps * self.unit
