@@ -3,7 +3,7 @@ r"""Hermite coefficients a_k(q) = E[s(sqrt(q) z) h_k(z)] of a function, with an 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -13,7 +13,7 @@ from ntk_core import kinks, quadrature
 from ntk_core.duals import Floats, inverse_root
 from ntk_core.quadrature import Function
 
-SHORT, MOST_TERMS = 256, 1024
+TERMS = (32, 64, 128, 256, 512, 1024)  # numbers of terms that are tried
 SMOOTH_ERROR = 1e-12  # of the truncated series, relative to the largest E[s^2]
 KINKED_ERROR = 1e-11
 ROWS = 256  # variances whose integrands are made at once
@@ -33,7 +33,7 @@ def trapezoid(terms: int, step: float) -> tuple[Floats, Floats]:
 
 
 class Expansion:
-    """Coefficients of one function at variances q (Q,), as many as a stated error needs.
+    """Coefficients of one function at variances q (Q,), with an estimate of what is cut off.
 
     The function is split into f = smooth + kappa, where kappa has the given jumps at 0 (see `ntk_core.kinks`). Further
     breaks, where it is not analytic, are heeded by the quadrature; there the coefficients fall off slowly.
@@ -46,63 +46,53 @@ class Expansion:
         error: the error allowed.
     """
 
-    def __init__(self, f: Function, jumps: Sequence[float], q: Floats, breaks: Sequence[float] = (), least: int = 32):
+    def __init__(
+        self, f: Function, jumps: Sequence[float], q: Floats, breaks: Sequence[float] = (), terms: int = TERMS[0]
+    ):
         self.f, self.jumps, self.q = f, tuple(jumps) if any(jumps) else (), q
-        self.breaks, self.least = tuple(breaks), least
-        self.smooth, self.moment = np.empty((0, len(q))), np.empty(len(q))
-        for most in (SHORT, MOST_TERMS):
-            if least <= most:
-                table = self._piecewise(most) if self.breaks else self._analytic(most)
-                if self._enough(table, most):
-                    return
-
-    def _enough(self, coefficients: Callable[[int, int], Floats], most: int) -> bool:
-        """Doubles the number of terms up to `most`; whether the error allowed was reached."""
-        terms = max(self.least, len(self.smooth))
-        while True:
-            self.smooth = np.concatenate([self.smooth, coefficients(len(self.smooth), terms)])
-            self.bent = kinks.coefficients(self.jumps, self.q, terms) if self.jumps else None
-            self._bound()
-            if self.rest <= self.error or terms >= most:
-                return self.rest <= self.error
-            terms = min(2 * terms, most)
+        self.breaks, self.moment = tuple(breaks), np.empty(len(q))
+        self.smooth = self._piecewise(terms) if self.breaks else self._analytic(terms)
+        self.bent = kinks.coefficients(self.jumps, q, terms) if self.jumps else None
+        self._bound()
 
     def _remainder(self, x: Floats) -> Floats:
         values = quadrature.apply(self.f, x)
         return values - kinks.kappa(self.jumps, x) if self.jumps else values
 
-    def _analytic(self, most: int) -> Callable[[int, int], Floats]:
-        """Rows k of the coefficients by the trapezoid rule, one matrix product for all variances."""
+    def _analytic(self, terms: int) -> Floats:
+        """Coefficients by the trapezoid rule, one matrix product for all variances."""
         largest = float(self.q.max(initial=0.0))
         # Fine enough for h_k (wave number sqrt(k)) times a function analytic within about 1 of the real line.
-        step = 2 * math.pi / (math.sqrt(most) + 30 * max(1.0, math.ceil(2 * math.sqrt(largest)) / 2))
-        z, table = trapezoid(most, step)
+        step = 2 * math.pi / (math.sqrt(terms) + 30 * max(1.0, math.ceil(2 * math.sqrt(largest)) / 2))
+        z, table = trapezoid(terms, step)
         values = np.empty((len(z), len(self.q)))
         for start in range(0, len(self.q), ROWS):
             part = slice(start, start + ROWS)
             values[:, part] = self._remainder(z[:, None] * np.sqrt(self.q[part]))
             self.moment[part] = np.einsum("m,mq->q", table[0], np.square(values[:, part]))
-        return lambda low, high: torch.mm(torch.from_numpy(table[low:high]), torch.from_numpy(values)).numpy()
+        return torch.mm(torch.from_numpy(table), torch.from_numpy(values)).numpy()
 
-    def _piecewise(self, most: int) -> Callable[[int, int], Floats]:
+    def _piecewise(self, terms: int) -> Floats:
         """The same between the breaks, whose place in z depends on the variance: each variance has nodes of its own."""
-        out = np.empty((most, len(self.q)))
+        out = np.empty((terms, len(self.q)))
         for start in range(0, len(self.q), ROWS):
             root = np.sqrt(self.q[start : start + ROWS])[:, None]
             places = np.asarray(self.breaks) * inverse_root(np.square(root))
-            z, w = quadrature.gaussian_rule(max(float(self.q.max()), most / 25), places)
+            z, w = quadrature.gaussian_rule(max(float(self.q.max()), terms / 25), places)
             values = self._remainder(root * z)
             self.moment[start : start + ROWS] = (np.square(values) * w).sum(-1)
             values *= w
             before, polynomial = np.zeros_like(z), np.ones_like(z)
-            for k in range(most):
+            for k in range(terms):
                 out[k, start : start + ROWS] = np.einsum("qm,qm->q", values, polynomial)
                 before, polynomial = polynomial, (z * polynomial - math.sqrt(k) * before) / math.sqrt(k + 1)
-        return lambda low, high: out[low:high]
+        return out
 
-    def at_least(self, terms: int) -> Expansion:
-        """This expansion, or a longer one of the same function."""
-        return self if len(self.smooth) >= terms else Expansion(self.f, self.jumps, self.q, self.breaks, least=terms)
+    def grown(self, terms: int) -> Expansion:
+        """The same with that many terms."""
+        if len(self.smooth) == terms:
+            return self
+        return Expansion(self.f, self.jumps, self.q, self.breaks, terms)
 
     def _bound(self) -> None:
         """The last coefficients tell what follows, unless Parseval says that most is still to come."""
@@ -116,10 +106,8 @@ class Expansion:
         self.rest += 2 * terms * float(np.abs(self.smooth[-4:] * self.bent[-4:]).max(initial=0.0))
         self.error = KINKED_ERROR * float(np.square(self.bent + self.smooth).sum(0).max(initial=0.0))
 
-    def factors(self, terms: int, first: bool) -> list[Floats]:
-        """One side's factors (terms, Q) of s s', or of s (s' + kappa') + kappa s': the rest is in closed form."""
-        smooth = self.smooth[:terms]
+    def factors(self, first: bool) -> list[Floats]:
+        """One side's factors (K, Q) of s s', or of s (s' + kappa') + kappa s': the rest is in closed form."""
         if self.bent is None:
-            return [smooth]
-        bent = self.bent[:terms]
-        return [smooth, bent] if first else [smooth + bent, smooth]
+            return [self.smooth]
+        return [self.smooth, self.bent] if first else [self.smooth + self.bent, self.smooth]

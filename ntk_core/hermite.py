@@ -21,7 +21,7 @@ from ntk_core import quadrature
 from ntk_core.duals import Duals, Floats, Pair, Side, TileFunction, correlation, inverse_root, scaled
 from ntk_core.expansion import Expansion
 from ntk_core.quadrature import Function
-from ntk_core.series import Polynomials, Series
+from ntk_core.series import Expansions, Ladder, Series
 
 SAME = 1e-14  # variances that agree to this, relative, are one variance
 
@@ -30,7 +30,7 @@ SAME = 1e-14  # variances that agree to this, relative, are one variance
 class ExpandedSide(Side):
     """With the expansions of s and s' at these variances, or at the one variance that all points share."""
 
-    expansions: tuple[Expansion, Expansion]
+    expansions: Expansions
     jumps: tuple[float, ...]
 
     @property
@@ -65,8 +65,9 @@ class Mehler(Duals):
         q_u, q_v, cov = (np.broadcast_to(np.asarray(a, np.float64), shape).ravel() for a in (q_u, q_v, cov))
         distinct, where = np.unique(np.concatenate([q_u, q_v]), return_inverse=True)
         jumps = self.split(float(distinct.max(initial=0.0)))
-        series = [Series(e, e) for e in self._expand(distinct, jumps)]
+        expansions = self._expand(distinct, jumps)
         rho = correlation(q_u, q_v, cov)
+        series = Ladder(expansions, expansions).reaching(rho).series
         at = (where[: cov.size], where[cov.size :])
         value, slope = self._duals(series, jumps, q_u, q_v, rho, lambda: [s.sum(rho, *at) for s in series])
         return value.reshape(shape), slope.reshape(shape)
@@ -90,19 +91,20 @@ class Mehler(Duals):
         """Sums of the same series tile by tile; plain polynomials where all points share one variance."""
         assert isinstance(left, ExpandedSide)
         assert isinstance(right, ExpandedSide)
-        series = [Series(a, b) for a, b in zip(left.expansions, right.expansions, strict=True)]
-        jumps = left.jumps
-        every = slice(None)
-        polynomials = Polynomials(series, jumps, float(left.q[0])) if left.uniform and right.uniform else None
+        jumps, every = left.jumps, slice(None)
+        uniform = float(left.q[0]) if left.uniform and right.uniform else None
+        ladder = Ladder(left.expansions, right.expansions, jumps, uniform)
         inverse_u, inverse_v = inverse_root(left.q)[:, None], inverse_root(right.q)[None, :]
 
         def function(rows: slice, columns: slice, cov: Floats) -> Pair:
             rho = scaled(inverse_u[rows], inverse_v[:, columns], cov)
             at = ((every if left.uniform else rows, None), (None, every if right.uniform else columns))
             u, v = left.q[rows, None], right.q[None, columns]
-            if polynomials is not None:
-                return self._duals(series, (), u, v, rho, lambda: polynomials(rho))
-            return self._duals(series, jumps, u, v, rho, lambda: [s.sum(rho, *at) for s in series])
+            rung = ladder.reaching(rho)
+            if rung.polynomials is not None:
+                polynomials = rung.polynomials
+                return self._duals(rung.series, (), u, v, rho, lambda: polynomials(rho))
+            return self._duals(rung.series, jumps, u, v, rho, lambda: [s.sum(rho, *at) for s in rung.series])
 
         return function
 
@@ -113,7 +115,7 @@ class Mehler(Duals):
             orders -= 1
         return self.jumps[:orders]
 
-    def _expand(self, q: Floats, jumps: tuple[float, ...]) -> tuple[Expansion, Expansion]:
+    def _expand(self, q: Floats, jumps: tuple[float, ...]) -> Expansions:
         value, derivative = self.functions
         breaks = [kink for kink in self.kinks if kink]
         return Expansion(value, jumps, q, breaks), Expansion(derivative, jumps[1:], q, breaks)

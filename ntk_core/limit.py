@@ -8,6 +8,7 @@ with (u, v) ~ N(0, Sigma_l restricted to {x, x'}).
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
@@ -82,10 +83,9 @@ def _kernels(arch: Architecture, X: Floats, X2: Floats | None) -> list[Tensor]:
     size = min(BLOCK, max(64, -(-max(both.shape) // 4)))
     blocks = tiles.blocks(*both.shape, size, both.symmetric)
     if nngp.size <= SMALL:
-        tiles.alone(lambda: [write(block) for block in blocks])
+        tiles.alone(lambda: deque(map(write, blocks), maxlen=0))
     else:
-        for _ in tiles.ordered(write, blocks):
-            pass
+        deque(tiles.ordered(write, blocks), maxlen=0)
     return [torch.from_numpy(nngp), torch.from_numpy(ntk)]
 
 

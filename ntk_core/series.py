@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from ntk_core import kinks
 from ntk_core.duals import Floats
-from ntk_core.expansion import Expansion
+from ntk_core.expansion import TERMS, Expansion
+
+Expansions = tuple[Expansion, Expansion]  # of s and s'
 
 CHUNK = 4096  # correlations whose powers are held at once: they stay in the cache
 
 
 class Series:
-    """Mehler's sum for two expansions of one function, no longer than it needs to be."""
+    """Mehler's sum for two equally long expansions of one function, summed no further than it needs to be."""
 
     def __init__(self, left: Expansion, right: Expansion):
-        self.terms = max(len(left.smooth), len(right.smooth))
-        left, right = left.at_least(self.terms), right.at_least(self.terms)
-        self.left = left.factors(self.terms, first=True)
-        self.right = right.factors(self.terms, first=False)
+        self.terms = len(left.smooth)
+        self.left, self.right = left.factors(first=True), right.factors(first=False)
         self.error, rest = max(left.error, right.error), max(left.rest, right.rest)
         # Largest |rho| at which what is cut off is within the error allowed.
         self.reach = 1.0 if rest <= self.error else (self.error / rest) ** (1 / self.terms)
@@ -135,3 +136,41 @@ def _evaluate(table: Floats, x: Floats, powers: Floats) -> Floats:
         total *= powers[size]
         total += group
     return total
+
+
+class Rung(NamedTuple):
+    """Series of s and s' of one length, and their polynomials where all points share one variance."""
+
+    series: list[Series]
+    polynomials: Polynomials | None
+
+
+class Ladder:
+    """Series of growing length, made when a tile first asks for them.
+
+    Which of them a tile uses depends on its own correlations alone, so results do not depend on the order of tiles.
+    """
+
+    def __init__(self, left: Expansions, right: Expansions, jumps: Sequence[float] = (), uniform: float | None = None):
+        self.left, self.right, self.jumps, self.uniform = left, right, jumps, uniform
+        self._rungs: dict[int, Rung] = {}
+        self._making = threading.Lock()
+
+    def reaching(self, rho: Floats) -> Rung:
+        """The shortest series that are within the error allowed at all of rho, or the longest there are."""
+        largest = float(np.abs(rho).max(initial=0.0))
+        for terms in TERMS:
+            rung = self._rung(terms)
+            if all(s.reach >= largest for s in rung.series):
+                break
+        return rung
+
+    def _rung(self, terms: int) -> Rung:
+        with self._making:
+            if terms not in self._rungs:
+                left = [e.grown(terms) for e in self.left]
+                right = left if self.right is self.left else [e.grown(terms) for e in self.right]
+                series = [Series(a, b) for a, b in zip(left, right, strict=True)]
+                polynomials = None if self.uniform is None else Polynomials(series, self.jumps, self.uniform)
+                self._rungs[terms] = Rung(series, polynomials)
+            return self._rungs[terms]

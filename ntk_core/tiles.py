@@ -53,7 +53,7 @@ def ordered(function: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[
 
 
 def alone(function: Callable[[], Result]) -> Result:
-    """function() in one of those threads: small operations are not held up by waking others, on a busy machine least."""
+    """function() in one of those threads: small operations do not wake others, which a busy machine makes slow."""
     threads = torch.get_num_threads()
     return function() if threads == 1 else _pool(threads).submit(function).result()
 

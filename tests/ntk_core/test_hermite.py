@@ -9,6 +9,8 @@ import torch
 from ntk_core import activations, kinks, quadrature
 from ntk_core.expansion import Expansion
 from ntk_core.hermite import Mehler
+from ntk_core.quadrature import Function
+from ntk_core.series import Ladder
 from tests.oracles_limit import SCALAR, gaussian_expectation
 
 SERIES = ("tanh", "sigmoid", "softplus", "silu", "mish", "elu", "selu")
@@ -30,13 +32,19 @@ def test_coefficients_of_an_exponential_are_known() -> None:
     np.testing.assert_allclose(expansion.moment, np.exp(2 * q), rtol=1e-10)
 
 
+def _terms(f: Function, q: float, rho: float) -> int:
+    expansion = Expansion(f, (), np.array([q]))
+    return Ladder((expansion, expansion), (expansion, expansion)).reaching(np.array([rho])).series[0].terms
+
+
 def test_the_number_of_terms_follows_the_tail() -> None:
-    lengths = [len(Expansion(torch.tanh, (), np.array([q])).smooth) for q in (0.1, 1.0, 10.0)]
-    assert lengths == sorted(lengths)
-    assert lengths[0] < lengths[-1]
-    wave = Expansion(lambda z: torch.sin(15 * z), (), np.array([1.0]))
-    assert len(wave.smooth) >= 256  # its largest coefficients are near k = 225: the first 32 are all nearly zero
-    assert wave.rest <= wave.error
+    assert [_terms(torch.tanh, q, 1.0) for q in (0.1, 1.0, 10.0)] == sorted(
+        _terms(torch.tanh, q, 1.0) for q in (0.1, 1, 10)
+    )
+    assert _terms(torch.tanh, 1.0, 0.5) < _terms(torch.tanh, 10.0, 0.999)
+    # The largest coefficients of a fast wave are near k = 225: the first 32 are all nearly zero.
+    assert _terms(lambda z: torch.sin(15 * z), 1.0, 1.0) >= 256
+    assert _terms(lambda z: torch.sin(15 * z), 1.0, 0.9) >= 128
 
 
 @pytest.mark.parametrize("name", SERIES)
