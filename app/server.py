@@ -56,9 +56,11 @@ def warm_up() -> None:
 
 
 def prime() -> None:
-    """Works out every experiment's defaults: the workers have then started, and the pages' first sight is at hand."""
+    """Runs what Home plays and works out every experiment's defaults: the pages' first sight is then at hand."""
     engine = server_state.engine()
+    movie = importlib.import_module("app.views.home").movie
     try:
+        engine.submit(movie())
         for name in experiments.names():
             engine.preview(experiments.load(name).Spec(experiment=name))
     except EngineError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from app import charts, experiment_page, page_state, phrases, presets, views
@@ -11,6 +13,9 @@ from app.presets import Preset
 from app.server_state import engine
 from ntk_core import experiments
 from ntk_core.engine import EngineError
+
+if TYPE_CHECKING:
+    from ntk_core.spec import ExperimentSpec
 
 TITLE, ORDER, ICON = "Home", 0, ":material/home:"
 
@@ -49,9 +54,14 @@ def render() -> None:
     )
 
 
+def movie() -> ExperimentSpec:
+    """The spec of the looped run; the server starts it before the first visit."""
+    return experiments.parse({"experiment": "function_space", **MOVIE})
+
+
 def _movie() -> None:
     """The looped run; a sentence instead where the engine cannot be reached."""
-    spec = experiments.parse({"experiment": "function_space", **MOVIE})
+    spec = movie()
     try:
         preview = engine().preview(spec)
         engine().submit(spec, experiment_page.viewer())
