@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ntk_core import activations as activations
     from ntk_core.architecture import Architecture as Architecture
     from ntk_core.dynamics import InfiniteEnsemble as InfiniteEnsemble
+    from ntk_core.limit import KernelOperator as KernelOperator
     from ntk_core.limit import Kernels as Kernels
     from ntk_core.limit import limiting_kernels as limiting_kernels
     from ntk_core.network import Network as Network
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Architecture": "architecture",
     "InfiniteEnsemble": "dynamics",
+    "KernelOperator": "limit",
     "Kernels": "limit",
     "limiting_kernels": "limit",
     "Network": "network",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ntk_core.eigen import eigh
+
 ROWS_IN_FLOAT64 = 1 << 22  # entries converted at once when a Gram matrix is taken in float64
 
 
@@ -106,7 +108,7 @@ def _orthonormal_rows(R: Tensor, tolerance: float) -> Tensor:
 
     Eigenvectors of the Gram matrix: dropping eigenvalues below tolerance^2 leaves each row less than tolerance.
     """
-    values, vectors = torch.linalg.eigh(_gram(R))
+    values, vectors = eigh(_gram(R))
     values, vectors = values.flip(-1), vectors.flip(-1)
     keep = values > tolerance**2
     k = max(1, int(keep.sum(-1).max()))

@@ -15,6 +15,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from ntk_core.eigen import eigh
+
 DENSE_UP_TO = 600  # unknowns; above, a Krylov space of the residual replaces the eigenvectors
 KRYLOV_STEPS = 160
 KRYLOV_TOLERANCE = 1e-13
@@ -208,7 +210,7 @@ class Modes:
         return (self.values[..., None] * coordinates.square()).sum(-2).sqrt().amax(0)
 
     def _diagonalize(self) -> None:
-        values, self.basis = torch.linalg.eigh(self.K)
+        values, self.basis = eigh(self.K)
         self.values = values.clamp_min(0.0)
         self._last_row = None
 
@@ -241,6 +243,6 @@ def _krylov(K: Tensor, r: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     if k > 1:
         off = torch.diag_embed(torch.stack(betas[: k - 1], -1), 1)
         T = T + off + off.mT
-    values, inner = torch.linalg.eigh(T)
+    values, inner = eigh(T)
     last = inner[:, -1, :] if k == KRYLOV_STEPS else torch.zeros_like(values)
     return values, torch.stack(vectors[:k], -1) @ inner, last

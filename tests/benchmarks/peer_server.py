@@ -51,15 +51,22 @@ def limiting(depth: int, activation: str, beta: float, X: np.ndarray) -> Call:
     return lambda: compiled(points)
 
 
-def tangent(depth: int, width: int, beta: float, implementation: str, X: np.ndarray, **parameters: np.ndarray) -> Call:
-    """The tangent kernel (N, N) of the relu network with parameters w0, b0, w1, ... (weights out by in)."""
+def tangent(
+    depth: int, width: int, beta: float, implementation: str, told: bool, X: np.ndarray, **parameters: np.ndarray
+) -> Call:
+    """The tangent kernel (N, N) of the relu network with parameters w0, b0, w1, ... (weights out by in).
+
+    `told` passes vmap_axes=0: that no point's output depends on another point, which the library does not assume.
+    """
     init_fn, apply_fn, _ = network(depth, width, "relu", beta)
     _, template = init_fn(jax.random.PRNGKey(0), X.shape)
     leaves, structure = jax.tree_util.tree_flatten(template)
     ours = [a for layer in range(depth) for a in (parameters[f"w{layer}"].T, parameters[f"b{layer}"])]
     filled = [jnp.asarray(a, X.dtype).reshape(leaf.shape) for a, leaf in zip(ours, leaves, strict=True)]
     params = jax.tree_util.tree_unflatten(structure, filled)
-    kernel_fn = nt.empirical_ntk_fn(apply_fn, vmap_axes=0, implementation=IMPLEMENTATIONS[implementation])
+    kernel_fn = nt.empirical_ntk_fn(
+        apply_fn, vmap_axes=0 if told else None, implementation=IMPLEMENTATIONS[implementation]
+    )
     compiled = jax.jit(lambda x, p: kernel_fn(x, None, p))
     points = jnp.asarray(X)
     return lambda: compiled(points, params)
@@ -73,13 +80,16 @@ class Server:
 
     def __init__(self) -> None:
         self.ready: dict[str, Call] = {}
+        self.answers: dict[str, np.ndarray] = {}
 
     def prepare(self, job: str, **arguments: Any) -> dict[str, Any]:
         """Compiles and calls once."""
         start = time.perf_counter()
         self.ready[job] = JOBS[job.partition(":")[0]](**arguments)
-        jax.block_until_ready(self.ready[job]())
-        return {"seconds": time.perf_counter() - start}
+        first = jax.block_until_ready(self.ready[job]())
+        passed = time.perf_counter() - start
+        self.answers[job] = np.asarray(first)
+        return {"seconds": passed}
 
     def seconds(self, job: str, at_least: float) -> dict[str, Any]:
         """Mean seconds of as many calls as fill `at_least` seconds."""
@@ -92,8 +102,8 @@ class Server:
                 return {"seconds": passed / calls}
 
     def answer(self, job: str) -> dict[str, Any]:
-        """The result as an array."""
-        return {"answer": np.asarray(self.ready[job]())}
+        """The result of the first call, as an array."""
+        return {"answer": self.answers[job]}
 
 
 def main() -> None:

@@ -41,12 +41,14 @@ def whole(spec: TrainingSpec) -> Sampler:
     return sampler(lambda: finished(spec))
 
 
-def page_note(spec: TrainingSpec, theirs: tuple[float, ...]) -> str:
-    """The same with all the output times of a page, each with its curves."""
-    page = spec.model_copy(update={"snapshots": PAGE_TIMES})
+def page_note(spec: TrainingSpec, theirs: tuple[float, ...], seeds: int | None = None) -> str:
+    """The same with all the output times of a page, each with its curves; of fewer seeds where it takes long."""
+    seeds = spec.seeds if seeds is None else min(seeds, spec.seeds)
+    page = spec.model_copy(update={"snapshots": PAGE_TIMES, "seeds": seeds})
     passed = seconds(lambda: finished(page))
-    faster = statistics.median(theirs) / passed
-    return f"with {len(page.times)} output times and their curves {passed:.3g} s, {faster:.3g}x"
+    faster = statistics.median(theirs) * seeds / spec.seeds / passed
+    share = "" if seeds == spec.seeds else f" for {seeds} of {spec.seeds} seeds"
+    return f"with {len(page.times)} output times and their curves {passed:.3g} s{share}, {faster:.3g}x"
 
 
 class Extrapolated:

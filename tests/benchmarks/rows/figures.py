@@ -34,7 +34,7 @@ def figure2(context: Context) -> Comparison:
         curves.copy_(torch.stack([torch.stack([one(grid)[:, 0] for one in group]) for group in loops]))
         return passed
 
-    ours, theirs = alternate(whole(spec), loop, context.pick(3, 2))
+    ours, theirs = alternate(whole(spec), loop, 2)
     found = torch.from_numpy(finished(spec.model_copy(update=BY_LEAPS))["f"].copy())
     before = torch.stack([torch.stack([n(grid)[:, 0] for n in networks]) for networks in starts])
     check, note = relative_errors("f against every step taken", found, curves, before, 0.01)
@@ -60,7 +60,7 @@ def figure1(context: Context) -> Comparison:
     peer = Extrapolated(spec, *circle.training_set(spec))
     ours, theirs = alternate(whole(spec), peer.seconds, 2)
     check, note = _kernel_change(spec.model_copy(update={"widths": widths[:1], "seeds": context.pick(4, 2)}))
-    return Comparison(ours, theirs, 30, (check,), (note, page_note(spec, theirs)))
+    return Comparison(ours, theirs, 30, (check,), (note, page_note(spec, theirs, seeds=1)))
 
 
 @row("figure3-1000", "peers", "figure 3, width 1,000, 512 digits, t = 2,000, one seed", EXTRAPOLATED)

@@ -10,8 +10,9 @@ import torch
 
 from ntk_core import Architecture, Network, limiting_kernels
 from ntk_core.limit import KernelOperator
+from ntk_core.sampled import Sampled
 from ntk_core.tangent import Features, tangent_kernel
-from ntk_core.weights import Dense, Sampled
+from ntk_core.weights import Dense
 from tests.benchmarks.framework import Context, row
 from tests.benchmarks.results import Share
 from tests.benchmarks.timing import seconds
