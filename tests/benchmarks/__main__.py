@@ -14,7 +14,7 @@ import torch
 from tests.benchmarks import environment
 from tests.benchmarks.framework import Context, Row, Skip, all_rows, select
 from tests.benchmarks.render import document, duration, line
-from tests.benchmarks.results import FOLDER, Entry, Result, load, save
+from tests.benchmarks.results import FOLDER, Entry, Result, Skipped, load, merged, save
 
 KEPT = FOLDER / "results.json"
 WRITTEN = FOLDER / "RESULTS.md"
@@ -56,7 +56,7 @@ def _run(rows: Sequence[Row], chosen: Sequence[Row], quick: bool) -> int:
             if entry is not None and not quick:
                 # After every row: what was measured stays if the run is cut short.
                 entries = {name: kept for name, kept in load(KEPT).items() if any(r.name == name for r in rows)}
-                save(KEPT, entries | {row.name: entry})
+                save(KEPT, merged(entries, row.name, entry))
                 WRITTEN.write_text(document(rows, load(KEPT)))
     finally:
         context.close()
@@ -65,13 +65,13 @@ def _run(rows: Sequence[Row], chosen: Sequence[Row], quick: bool) -> int:
 
 
 def _measure(row: Row, context: Context, machine: dict[str, str], failed: list[str]) -> Entry | None:
-    """One row's entry; None where it was skipped or failed, which is said aloud."""
+    """One row's entry; None where it failed, which is said aloud."""
     start = time.perf_counter()
+    result: Result
     try:
-        result: Result = row.run(context)
+        result = row.run(context)
     except Skip as reason:
-        print(f"{row.name}: skipped: {reason}", flush=True)
-        return None
+        result = Skipped(str(reason))
     except Exception:
         failed.append(row.name)
         print(f"{row.name}: FAILED\n{traceback.format_exc()}", flush=True)

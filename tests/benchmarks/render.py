@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 
 from tests.benchmarks.framework import SECTIONS, Row
-from tests.benchmarks.results import Check, Comparison, Entry, Result, Share
+from tests.benchmarks.results import Check, Comparison, Entry, Result, Share, Skipped, Table
 from tests.benchmarks.timing import ratio
 
 INTRODUCTION = """# Benchmarks
@@ -15,6 +15,7 @@ Written by `python -m tests.benchmarks`; do not edit. Ours and the peer do the s
 Seconds are medians. A ratio is peer over ours: the ratio of the medians, and in brackets the smallest and largest
 ratio of a pair of neighbouring samples. "Extrapolated" peers ran some of their steps, and their time was multiplied;
 neither drawing their weights nor evaluating their curves is counted against them, while our time has everything in.
+**below** and **above** mark what misses its goal.
 """
 
 
@@ -47,6 +48,8 @@ def line(row: Row, result: Result) -> str:
     elif isinstance(result, Share):
         parts = [f"ours {_median(result.ours)}", f"limit {duration(result.limit)}", f"{_share(result)} of the limit"]
         parts.append(result.limited_by)
+    elif isinstance(result, Skipped):
+        return f"{row.name}: skipped: {result.reason}"
     else:
         parts = ["\n  " + "\n  ".join(" | ".join(cells) for cells in (result.headers, *result.rows))]
     return f"{row.name}: " + "; ".join([*parts, *result.notes])
@@ -54,17 +57,24 @@ def line(row: Row, result: Result) -> str:
 
 def document(rows: Sequence[Row], entries: dict[str, Entry]) -> str:
     """RESULTS.md: the machines, a section for each kind of row, and what was not measured."""
-    known = [row for row in rows if row.name in entries]
+    measured = {name: entry for name, entry in entries.items() if not isinstance(entry.result, Skipped)}
+    known = [row for row in rows if row.name in measured]
     groups = _machines(entries[row.name] for row in known)
     text = [INTRODUCTION, *_machine_section(groups)]
     for section, title in SECTIONS.items():
         chosen = [(row, entries[row.name]) for row in known if row.section == section]
         if chosen:
             text += [f"## {title}", "", *_section(chosen, groups)]
-    missing = [f"- `{row.name}`: {row.work}" for row in rows if row.name not in entries]
+    missing = [
+        f"- `{row.name}`: {row.work}{_reason(entries.get(row.name))}" for row in rows if row.name not in measured
+    ]
     if missing:
         text += ["## Not measured", "", *missing, ""]
     return "\n".join(text)
+
+
+def _reason(entry: Entry | None) -> str:
+    return f" (skipped: {entry.result.reason})" if entry is not None and isinstance(entry.result, Skipped) else ""
 
 
 def _section(chosen: list[tuple[Row, Entry]], groups: list[tuple[tuple[str, str], ...]]) -> list[str]:
@@ -79,7 +89,7 @@ def _section(chosen: list[tuple[Row, Entry]], groups: list[tuple[tuple[str, str]
         titles = ("row", "work", "ours", "at the limit", "share", "limited by", "notes")
         lines += markdown(titles, [_share_cells(r, s, label(e)) for r, e, s in shares])
     for row, entry in chosen:
-        if not isinstance(entry.result, (Comparison, Share)):
+        if isinstance(entry.result, Table):
             lines += [f"**{row.name}**{label(entry)}: {row.work}", ""]
             lines += markdown(entry.result.headers, entry.result.rows)
             lines += [f"{note}.\n" for note in entry.result.notes]

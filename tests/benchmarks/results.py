@@ -55,8 +55,15 @@ class Table:
     notes: tuple[str, ...] = ()
 
 
-Result = Comparison | Share | Table
-KINDS: dict[str, type] = {"comparison": Comparison, "share": Share, "table": Table}
+@dataclass(frozen=True)
+class Skipped:
+    """The row could not run on this machine."""
+
+    reason: str
+
+
+Result = Comparison | Share | Table | Skipped
+KINDS: dict[str, type] = {"comparison": Comparison, "share": Share, "table": Table, "skipped": Skipped}
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,14 @@ def load(path: Path) -> dict[str, Entry]:
     if not path.exists():
         return {}
     return {name: from_json(data) for name, data in json.loads(path.read_text()).items()}
+
+
+def merged(entries: dict[str, Entry], name: str, entry: Entry) -> dict[str, Entry]:
+    """The entries with a new one; a row that was skipped keeps what another machine measured."""
+    known = entries.get(name)
+    if isinstance(entry.result, Skipped) and known is not None and not isinstance(known.result, Skipped):
+        return entries
+    return entries | {name: entry}
 
 
 def save(path: Path, entries: dict[str, Entry]) -> None:

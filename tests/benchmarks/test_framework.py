@@ -15,7 +15,19 @@ from ntk_core import Architecture, Network
 from tests.benchmarks import autograd, frames, reference
 from tests.benchmarks.framework import Context, Row, Skip, all_rows, select
 from tests.benchmarks.render import document, duration, line, markdown, speedup
-from tests.benchmarks.results import Check, Comparison, Entry, Share, Table, from_json, load, save, to_json
+from tests.benchmarks.results import (
+    Check,
+    Comparison,
+    Entry,
+    Share,
+    Skipped,
+    Table,
+    from_json,
+    load,
+    merged,
+    save,
+    to_json,
+)
 from tests.benchmarks.rows.cuda import on_device
 from tests.benchmarks.rows.paper import half_time, verdict
 from tests.benchmarks.runs import relative_errors
@@ -93,6 +105,7 @@ def test_every_row_is_found_in_its_section():
         Comparison((1.0, 2.0), (3.0, 4.0), 2.5, (Check("error", 0.5, 0.1), Check("other", 1.0)), ("note",)),
         Share((0.5,), 0.25, "memory", ("note",)),
         Table(("a", "b"), (("1", "2"), ("3", "4")), ("note",)),
+        Skipped("no device"),
     ],
 )
 def test_results_survive_their_file(result, tmp_path):
@@ -109,6 +122,13 @@ def test_a_result_that_is_not_a_number_is_refused_and_the_file_stays(tmp_path):
     with pytest.raises(ValueError, match="nan"):
         save(path, {"row": entry(Comparison((float("nan"),)))})
     assert path.read_text() == before
+
+
+def test_a_skipped_row_keeps_what_another_machine_measured():
+    measured, skipped = entry(Share((1.0,), 0.5, "memory")), entry(Skipped("no device"))
+    assert merged({}, "row", skipped) == {"row": skipped}
+    assert merged({"row": measured}, "row", skipped) == {"row": measured}
+    assert merged({"row": skipped}, "row", measured) == {"row": measured}
 
 
 def test_json_names_the_kind():
@@ -149,6 +169,7 @@ def test_document_keeps_sections_machines_and_what_is_missing_apart():
         "one": entry(Comparison((1.0,), (3.0,))),
         "two": entry(Share((1.0,), 0.5, "memory"), machine={"processor": "Q"}),
         "three": entry(Table(("x|y",), (("a|b",),), ("a note",))),
+        "four": entry(Skipped("no device")),
     }
     text = document(rows, entries)
     assert [part.split("\n")[0] for part in text.split("\n## ")[1:]] == [
@@ -160,7 +181,7 @@ def test_document_keeps_sections_machines_and_what_is_missing_apart():
     ]
     assert "`one` [A]" in text
     assert "`two` [B]" in text
-    assert "- `four`: work of four" in text
+    assert "- `four`: work of four (skipped: no device)" in text
     assert "[A]" not in document(rows, {"one": entries["one"]})
 
 

@@ -22,7 +22,7 @@ MEGABYTE = 1e6  # less than this is not told from nothing
 FITTED = "Exponents are slopes of least squares in log-log over the whole range; memory is the growth of the process"
 
 
-@row("scaling-width", "scaling", "figure 2's task, one seed, t = 1,000, weights chosen by the budget")
+@row("scaling-width", "scaling", "figure 2's task, one seed, t = 1,000, weights stored and sampled")
 def width(context: Context) -> Table:
     """Narrow networks are stored, wide ones sampled."""
     ranges: dict[str, tuple[int, ...]] = context.pick(
