@@ -14,7 +14,7 @@ import torch
 from tests.benchmarks import environment
 from tests.benchmarks.framework import Context, Row, Skip, all_rows, select
 from tests.benchmarks.render import document, duration, line
-from tests.benchmarks.results import FOLDER, Entry, Result, Skipped, load, merged, save
+from tests.benchmarks.results import FOLDER, Entry, Result, Skipped, check_numbers, load, merged, save
 
 KEPT = FOLDER / "results.json"
 WRITTEN = FOLDER / "RESULTS.md"
@@ -70,6 +70,7 @@ def _measure(row: Row, context: Context, machine: dict[str, str], failed: list[s
     result: Result
     try:
         result = row.run(context)
+        check_numbers(result)
     except Skip as reason:
         result = Skipped(str(reason))
     except Exception:

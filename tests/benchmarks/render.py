@@ -65,9 +65,8 @@ def document(rows: Sequence[Row], entries: dict[str, Entry]) -> str:
         chosen = [(row, entries[row.name]) for row in known if row.section == section]
         if chosen:
             text += [f"## {title}", "", *_section(chosen, groups)]
-    missing = [
-        f"- `{row.name}`: {row.work}{_reason(entries.get(row.name))}" for row in rows if row.name not in measured
-    ]
+    left = [row for row in rows if row.name not in measured]
+    missing = [f"- `{row.name}`: {row.work}{_reason(entries.get(row.name))}" for row in left]
     if missing:
         text += ["## Not measured", "", *missing, ""]
     return "\n".join(text)

@@ -97,6 +97,11 @@ def load(path: Path) -> dict[str, Entry]:
     return {name: from_json(data) for name, data in json.loads(path.read_text()).items()}
 
 
+def check_numbers(result: Result) -> None:
+    """A ValueError if a number is not finite: such a result is a failure of its row."""
+    _finite(asdict(result))
+
+
 def merged(entries: dict[str, Entry], name: str, entry: Entry) -> dict[str, Entry]:
     """The entries with a new one; a row that was skipped keeps what another machine measured."""
     known = entries.get(name)
@@ -123,6 +128,6 @@ def _finite(value: Any) -> Any:
         return [_finite(v) for v in value]
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise ValueError(f"a result holds {value}: nothing was written")
+            raise ValueError(f"a result holds {value}, which is not a finite number")
         return float(f"{value:.6g}")
     return value
