@@ -20,8 +20,8 @@ NOMINAL = {
     "cpu": Speeds(flops32=1.5e11, flops64=7e10, bandwidth=2e10, overhead=8e-6),
     "cuda": Speeds(flops32=3e13, flops64=2e13, bandwidth=2e12, overhead=1e-5),
 }
-BATCH_BYTES = {"cpu": 1 << 25, "cuda": 1 << 31}  # matrices trained together should stay near the caches
-OPERATIONS = {"dense": 22, "sampled": 55}  # small operations a layer and pass
+BATCH_BYTES = {"cpu": 1 << 28, "cuda": 1 << 31}  # of networks trained together: they share the cost of small steps
+OPERATIONS = {"dense": 30, "sampled": 120}  # small operations a layer and pass
 DRAWS_PER_SECOND = 1.5e8
 EIGEN_SECONDS = 1.2e-9  # of N x N in float64, times N^3
 FEW_POINTS = 32
@@ -186,8 +186,9 @@ class _Work:
         n = self.width
         held = self.hidden * n * (n if self.weights == "dense" else 2 * self.ranks) + n * (self.n_in + self.n_out)
         layers = 12.0 * n * self.spec.depth
-        passes = self.passes * (5.0 * held + layers * self.n_train)
-        return self.itemsize * (passes + len(self.spec.times) * (2.0 * held + layers * self.n_eval))
+        sweeps = 5.0 if self.weights == "dense" else 12.0  # over what is held, in a pass with its update
+        passes = self.passes * (sweeps * held + layers * self.n_train)
+        return self.itemsize * (passes + len(self.spec.times) * (0.4 * sweeps * held + layers * self.n_eval))
 
     def operations(self) -> float:
         """Small operations, whose cost is their number: shared by a batch of seeds."""

@@ -10,6 +10,7 @@ import msgpack
 import numpy as np
 
 if TYPE_CHECKING:
+    import pandas
     import xarray
 
 
@@ -68,6 +69,16 @@ class Snapshot:
         variables = {name: v for name, v in data.items() if name not in coords}
         attrs = {"time": self.time, "index": self.index, **self.info}
         return xarray.Dataset(variables, coords, attrs)
+
+    def to_frame(self, name: str) -> pandas.DataFrame:
+        """One array as a table for people: a row for each entry, indexed by its dimensions.
+
+        Raises:
+            ValueError: there is no array of that name; the sentence lists those there are.
+        """
+        if name not in self.arrays:
+            raise ValueError(f"name: {name!r} is not among {', '.join(sorted(self.arrays))}")
+        return self.to_dataset()[name].to_dataframe(name="value").reset_index()
 
 
 def labelled(**arrays: tuple[tuple[str, ...], Any]) -> dict[str, Labelled]:

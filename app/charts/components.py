@@ -80,7 +80,8 @@ def _along(theory: Snapshot, snapshot: Snapshot | None, as_band: bool, shown: bo
         rows = {n: (t, float(decay[0]) / 2) for n, t in halves.items() if n != "theory"}
         traces.append(_paper_points(rows, "half-times"))
     y = style.axis("|gₜ|", range=[0, 1.15 * float(decay[0])])
-    corner = {"orientation": "v", "x": 1, "y": 1, "xanchor": "right", "yanchor": "top", "bgcolor": "@paper/0.6"}
+    # Everything decays from the upper left: the lower left corner is free.
+    corner = {"orientation": "v", "x": 0, "y": 0, "xanchor": "left", "yanchor": "bottom", "bgcolor": "@paper/0.6"}
     return {"data": traces, "layout": style.layout(style.axis(style.TIME_AXIS), y, legend=corner)}
 
 
