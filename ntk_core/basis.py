@@ -58,7 +58,7 @@ class Basis:
 
     def unexplored(self, A: Tensor, coordinates: Tensor) -> Tensor | None:
         """Unit directions (S, k, n) that bring every row of A within tolerance of the span; None if all are."""
-        rest = A - coordinates @ self.directions if self.rank else A
+        rest = torch.baddbmm(A, coordinates, self.directions, alpha=-1) if self.rank else A
         norms = torch.linalg.vector_norm(A, dim=-1)
         share = torch.linalg.vector_norm(rest, dim=-1) / norms.clamp_min(torch.finfo(A.dtype).tiny)
         if not torch.isfinite(share).all():
@@ -71,7 +71,7 @@ class Basis:
         fresh = _orthonormal_rows(rest, self.tolerance)
         if self.rank:
             # The first pass leaves eps/tolerance of the old basis in the new rows; one more removes it.
-            fresh = fresh - (fresh @ self.directions.mT) @ self.directions
+            fresh = torch.baddbmm(fresh, fresh @ self.directions.mT, self.directions, alpha=-1)
         return _restore(fresh)
 
     def append(self, directions: Tensor, images: Tensor) -> None:
