@@ -43,7 +43,7 @@ def executable(playwright: Playwright) -> str:
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # Playwright keeps an event loop running: not beside other tests
 def browser() -> Iterator[Browser]:
     expect.set_options(timeout=SLOW_MS)
     with sync_playwright() as playwright:
@@ -52,7 +52,7 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the real server on a free port, ready and warm."""
     with socket.socket() as probe:
@@ -87,7 +87,7 @@ def _await(url: str, process: subprocess.Popen, log: Path) -> None:
     pytest.fail(f"the server did not start:\n{log.read_text(errors='replace')[-3000:]}", pytrace=False)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def tabs(browser: Browser) -> Iterator[BrowserContext]:
     """The browser session of most tests, so that its cache is filled once."""
     context = browser.new_context()
