@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -16,8 +14,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
+from tests.browser import get_browser
+
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--no-first-run",
@@ -27,20 +26,10 @@ SLOW_MS = 60_000  # how long an expectation may take on a busy machine
 
 
 def executable(playwright: Playwright) -> str:
-    """The browser: NTK_BROWSER, an installed one, or the one that Playwright has downloaded."""
-    downloaded = playwright.chromium.executable_path
-    found = [
-        os.environ.get("NTK_BROWSER"),
-        *map(shutil.which, NAMES),
-        downloaded if Path(downloaded).exists() else None,
-    ]
-    for path in filter(None, found):
+    """The browser that is there; without one the tests fail, and say what to do."""
+    if path := get_browser.installed(playwright):
         return path
-    pytest.fail(
-        "No browser: install chromium or google-chrome, run `python -m playwright install chromium`, "
-        "or name one in the environment variable NTK_BROWSER.",
-        pytrace=False,
-    )
+    pytest.fail(get_browser.NONE, pytrace=False)
 
 
 @pytest.fixture(scope="package")  # Playwright keeps an event loop running: not beside other tests
