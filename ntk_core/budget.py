@@ -165,7 +165,7 @@ class _Work:
         from ntk_core.activations import get
 
         smooth = get(self.spec.activation).smooth
-        growth = (0.2 if smooth else 0.7) * min(self.passes, 40.0)
+        growth = (0.2 if smooth else 0.6) * min(self.passes, 30.0)
         known = 2.0 * self.n_train + 1.0 * self.n_eval + growth * self.n_train * self.n_out
         return min(known, 2.0 * self.width)
 

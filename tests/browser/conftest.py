@@ -32,7 +32,7 @@ def executable(playwright: Playwright) -> str:
     pytest.fail(get_browser.NONE, pytrace=False)
 
 
-@pytest.fixture(scope="package")  # Playwright keeps an event loop running: not beside other tests
+@pytest.fixture(scope="module")  # Playwright keeps an event loop running: not beside other tests
 def browser() -> Iterator[Browser]:
     expect.set_options(timeout=SLOW_MS)
     with sync_playwright() as playwright:
@@ -41,7 +41,7 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the real server on a free port, ready and warm."""
     with socket.socket() as probe:
@@ -76,7 +76,7 @@ def _await(url: str, process: subprocess.Popen, log: Path) -> None:
     pytest.fail(f"the server did not start:\n{log.read_text(errors='replace')[-3000:]}", pytrace=False)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def tabs(browser: Browser) -> Iterator[BrowserContext]:
     """The browser session of most tests, so that its cache is filled once."""
     context = browser.new_context()
