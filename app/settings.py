@@ -21,8 +21,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?", re.IGNORECASE)
+from ntk_core.machine import parse_bytes
+
 _ADDRESS = re.compile(r"[a-z]+://\S+")
 
 
@@ -75,13 +75,7 @@ def _whole(given: Mapping[str, str], name: str, largest: int) -> int:
 
 def _size(given: Mapping[str, str], name: str, default: int) -> int:
     text = given.get(name)
-    if text is None:
-        return default
-    match = _SIZE.fullmatch(text)
-    size = int(float(match[1]) * _UNITS[(match[2] or "").lower()]) if match else 0
-    if size < 10**6:
-        raise ValueError(f"{name}: must be a size of at least 1MB such as 4GB or 512MiB, got {text!r}")
-    return size
+    return default if text is None else parse_bytes(text, name)
 
 
 def _choice(given: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:

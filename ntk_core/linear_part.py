@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from ntk_core.costs import Cost
-from ntk_core.filters import GradientFlow, Modes, Momentum, Response, Rule
+from ntk_core.filters import GradientFlow, Momentum, Response, Rule
+from ntk_core.modes import Modes
 from ntk_core.passes import Direction
 from ntk_core.tangent import Features, tangent_kernel
 

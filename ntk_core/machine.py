@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from functools import lru_cache
 
 MEMORY_VARIABLE = "NTK_MEMORY_LIMIT"
 MEMORY_SHARE = 0.8  # of what is free, the rest is left to everything else
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+_SIZE = re.compile(r"(\d{1,30}(?:\.\d{1,30})?)\s*([kmgt]i?)?b?", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -62,19 +65,17 @@ def free_memory(device: str) -> int:
     return int(MEMORY_SHARE * psutil.virtual_memory().available)
 
 
-def parse_bytes(text: str) -> int:
-    """Bytes from "8GB", "500 MB" or plain digits; a ValueError that says what is allowed."""
-    units = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30, "b": 1}
-    clean = text.strip().lower().replace(" ", "")
-    unit = next((u for u in ("kib", "mib", "gib", "kb", "mb", "gb", "b") if clean.endswith(u)), "")
-    number = clean.removesuffix(unit)
-    try:
-        value = float(number) * units.get(unit, 1)
-        if value <= 0:
-            raise ValueError
-        return int(value)
-    except (ValueError, OverflowError) as error:
-        raise ValueError(f"{MEMORY_VARIABLE}: a size such as 8GB or 500MB is needed, got {text[:40]!r}") from error
+def parse_bytes(text: str, name: str = MEMORY_VARIABLE) -> int:
+    """Bytes from "8GB", "500 MiB", "2g" or plain digits, of a size that `name` was given.
+
+    Raises:
+        ValueError: not a size, or less than a megabyte, which only a missing unit would mean.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    size = int(float(match[1]) * _UNITS[(match[2] or "").lower()]) if match else 0
+    if size < 10**6:
+        raise ValueError(f"{name}: must be a size of at least 1MB such as 4GB or 512MiB, got {text[:40]!r}")
+    return size
 
 
 def _best(work: Callable[[], object], kind: str) -> float:

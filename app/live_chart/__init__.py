@@ -11,7 +11,7 @@ from urllib.parse import quote
 import streamlit as st
 
 from app.charts import Figure, Panel
-from app.resources import plotly_version
+from app.resources import PLOTLY_VERSION
 
 _HERE = Path(__file__).parent
 _SCRIPTS = ("mount.js", "panels.js", "stream.js", "time_bar.js", "theme.js")  # parts of one script
@@ -74,7 +74,7 @@ def live_chart(
                 "key": key,
                 "base": f"/{base}" if base else "",
                 "panels": [{"name": name, **vars(panel)} for name, panel in panels.items()],
-                "plotly": f"/ntk/plotly.min.js?v={plotly_version()}",
+                "plotly": f"/ntk/plotly.min.js?v={PLOTLY_VERSION}",
                 "theory": list(theory),
                 "run": dict(run) if run else None,
                 "facts": facts,

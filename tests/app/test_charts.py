@@ -3,14 +3,17 @@
 import base64
 import json
 import math
+import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import synthetic
+from plotly import graph_objects
+from plotly.offline import get_plotlyjs_version
 
-from app import charts
+from app import charts, resources
 from app.charts import style
 from ntk_core import experiments
 
@@ -34,6 +37,11 @@ def curves(trace):
     return tuple([part[:-1] for part in np.split(values, ends + 1)[:-1]] for values in (x, y))
 
 
+def coloured(figure):
+    """With a colour wherever the browser puts one of its theme: "@ink", "@c2/0.3"."""
+    return json.loads(re.sub(r'"@(ink|muted|grid|paper|c[0-5])(/[0-9.]+)?"', '"#000"', json.dumps(figure)))
+
+
 def named(figure, start):
     found = [trace for trace in figure["data"] if trace["name"].startswith(start)]
     assert found, f"no curve is named {start}..."
@@ -43,6 +51,10 @@ def named(figure, start):
 def drawn(spec, index=3, missing=0, **options):
     snapshot = synthetic.snapshot(spec, index, missing=missing)
     return snapshot, charts.draw(spec, synthetic.theory(spec), snapshot, index, options)
+
+
+def test_the_script_that_draws_is_of_the_version_that_checks_the_figures():
+    assert get_plotlyjs_version() == resources.PLOTLY_VERSION
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -55,6 +67,7 @@ def test_every_panel_is_there_named_and_plain_json(name, index, options):
     assert list(figures) == list(charts.load(name).PANELS)
     json.dumps(figures, allow_nan=False)
     for panel, figure in figures.items():
+        graph_objects.Figure(coloured(figure))  # raises where plotly.js knows no such attribute or value
         for axis in ("xaxis", "yaxis"):
             assert figure["layout"][axis]["title"]["text"], (panel, axis)
         for trace in figure["data"]:

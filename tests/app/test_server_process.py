@@ -17,6 +17,7 @@ import numpy as np
 import psutil
 import pytest
 
+from app import resources
 from app.views import home
 from ntk_core import experiments
 from tests.app.visits import visit
@@ -96,7 +97,7 @@ def test_plotly_is_compressed_once_and_cached(server):
     assert response.headers["content-encoding"] == "gzip"
     assert "max-age" in response.headers["cache-control"]
     script = gzip.decompress(body)
-    assert b"plotly.js v" in script[:200]
+    assert script.startswith(b"/**\n* plotly.js (cartesian - minified) v" + resources.PLOTLY_VERSION.encode())
     plain, unpacked = server.get("/ntk/plotly.min.js", **{"accept-encoding": "identity"})
     assert "content-encoding" not in plain.headers
     assert unpacked == script

@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from ntk_core.filters import GradientDescent, GradientFlow, Modes, Momentum
+from ntk_core.filters import GradientDescent, GradientFlow, Momentum
+from ntk_core.modes import Modes
 
 EIGENVALUES = torch.tensor([0.0, 1e-14, 1e-6, 0.01, 0.3, 0.99, 1.0, 1.7], dtype=torch.float64)
 

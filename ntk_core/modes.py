@@ -1,0 +1,94 @@
+"""Functions of a tangent kernel applied to a residual: by eigenvectors, or in a Krylov space where there are many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ntk_core.eigen import eigh
+
+DENSE_UP_TO = 600  # unknowns; above, a Krylov space of the residual replaces the eigenvectors
+KRYLOV_STEPS = 160
+KRYLOV_TOLERANCE = 1e-13
+KRYLOV_TRUNCATION = 1e-8
+
+
+class Modes:
+    """Functions of a symmetric operator K (S, P, P) applied to a vector r (S, P), cheap where P is large.
+
+    Up to `DENSE_UP_TO` unknowns K is diagonalized. Above, r's own Krylov space is: filters are smooth on the
+    spectrum, so a hundred products with K give all digits that matter, where P x P eigenvectors would cost P^3. It is
+    exact for the full kernel, several outputs included: no block is neglected. Where the filter turns out too sharp
+    for that space, K is diagonalized after all.
+    """
+
+    def __init__(self, K: Tensor, r: Tensor, dense_up_to: int = DENSE_UP_TO):
+        self.K, self.r = K, r
+        self._last_row: Tensor | None = None
+        if K.shape[-1] <= dense_up_to:
+            self._diagonalize()
+        else:
+            values, self.basis, self._last_row = _krylov(K, r)
+            self.values = values.clamp_min(0.0)
+
+    @property
+    def largest(self) -> float:
+        """Largest eigenvalue over the seeds."""
+        return float(self.values.max())
+
+    def act(self, function: Callable[[Tensor], Tensor], v: Tensor | None = None) -> Tensor:
+        """function(K) r, or function(K) v (which diagonalizes K: v need not lie in r's Krylov space)."""
+        if v is not None and self._last_row is not None:
+            self._diagonalize()
+        coordinates = (self.basis.mT @ (self.r if v is None else v)[..., None])[..., 0] * function(self.values)
+        if self._last_row is not None:
+            left_out = (self._last_row * coordinates).sum(-1).abs()
+            if bool((left_out > KRYLOV_TRUNCATION * torch.linalg.vector_norm(coordinates, dim=-1)).any()):
+                self._diagonalize()
+                return self.act(function)
+        return (self.basis @ coordinates[..., None])[..., 0]
+
+    def travel(self, function: Callable[[Tensor], Tensor]) -> Tensor:
+        """sqrt(e^T K e) for e = function(K) r, for several functions at once: (S, k, 1) -> (S, k, T) gives (T,)."""
+        coordinates = (self.basis.mT @ self.r[..., None]) * function(self.values[..., None])
+        return (self.values[..., None] * coordinates.square()).sum(-2).sqrt().amax(0)
+
+    def _diagonalize(self) -> None:
+        values, self.basis = eigh(self.K)
+        self.values = values.clamp_min(0.0)
+        self._last_row = None
+
+
+def _krylov(K: Tensor, r: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Lanczos in span{r, K r, K^2 r, ...}, fully reorthogonalized.
+
+    Returns Ritz values (S, k), Ritz vectors (S, P, k), and the share (S, k) of each Ritz vector that lies along the
+    last Krylov direction: a filtered vector that reaches there has not converged.
+    """
+    P = K.shape[-1]
+    scale = K.diagonal(dim1=-2, dim2=-1).sum(-1)[:, None]
+    q = r / torch.linalg.vector_norm(r, dim=-1, keepdim=True).clamp_min(torch.finfo(r.dtype).tiny)
+    vectors = [q]
+    alphas, betas = [], []
+    for _ in range(min(P, KRYLOV_STEPS)):
+        w = (K @ vectors[-1][..., None])[..., 0]
+        alphas.append((w * vectors[-1]).sum(-1))
+        Q = torch.stack(vectors, -1)
+        for _ in range(2):
+            w = w - (Q @ (Q.mT @ w[..., None]))[..., 0]
+        beta = torch.linalg.vector_norm(w, dim=-1, keepdim=True)
+        # Past the noise of the products a direction is arbitrary: stop all seeds when each has reached it.
+        if bool((beta <= KRYLOV_TOLERANCE * scale).all()):
+            break
+        betas.append(beta[:, 0])
+        vectors.append(w / beta.clamp_min(torch.finfo(r.dtype).tiny))
+    k = len(alphas)
+    T = torch.diag_embed(torch.stack(alphas, -1))
+    if k > 1:
+        off = torch.diag_embed(torch.stack(betas[: k - 1], -1), 1)
+        T = T + off + off.mT
+    values, inner = eigh(T)
+    last = inner[:, -1, :] if k == KRYLOV_STEPS else torch.zeros_like(values)
+    return values, torch.stack(vectors[:k], -1) @ inner, last
