@@ -31,13 +31,7 @@ class Side:
 
 
 class Duals(ABC):
-    """Both expectations of one activation; a subclass writes `both`.
-
-    Attributes:
-        sorted: whether tiles whose points have similar variances cost less.
-    """
-
-    sorted = False
+    """Both expectations of one activation; a subclass writes `both`."""
 
     @abstractmethod
     def both(self, q_u: Any, q_v: Any, cov: Any) -> Pair:

@@ -11,9 +11,10 @@ import torch
 
 from ntk_core import kinks, quadrature
 from ntk_core.duals import Floats, inverse_root
+from ntk_core.interpolation import through_nodes
 from ntk_core.quadrature import Function
 
-TERMS = (32, 64, 128, 256, 512, 1024)  # numbers of terms that are tried
+TERMS = (64, 128, 256, 512, 1024)  # numbers of terms that are tried
 SMOOTH_ERROR = 1e-12  # of the truncated series, relative to the largest E[s^2]
 KINKED_ERROR = 1e-11
 ROWS = 256  # variances whose integrands are made at once
@@ -50,8 +51,11 @@ class Expansion:
         self, f: Function, jumps: Sequence[float], q: Floats, breaks: Sequence[float] = (), terms: int = TERMS[0]
     ):
         self.f, self.jumps, self.q = f, tuple(jumps) if any(jumps) else (), q
-        self.breaks, self.moment = tuple(breaks), np.empty(len(q))
-        self.smooth = self._piecewise(terms) if self.breaks else self._analytic(terms)
+        self.breaks = tuple(breaks)
+        self._largest = float(q.max(initial=0.0))
+        expand = self._piecewise if self.breaks else self._analytic
+        rows = through_nodes(lambda variances: expand(variances, terms), q)
+        self.smooth, self.moment = rows[:-1], rows[-1]
         self.bent = kinks.coefficients(self.jumps, q, terms) if self.jumps else None
         self._bound()
 
@@ -59,32 +63,34 @@ class Expansion:
         values = quadrature.apply(self.f, x)
         return values - kinks.kappa(self.jumps, x) if self.jumps else values
 
-    def _analytic(self, terms: int) -> Floats:
-        """Coefficients by the trapezoid rule, one matrix product for all variances."""
-        largest = float(self.q.max(initial=0.0))
+    def _analytic(self, q: Floats, terms: int) -> Floats:
+        """Coefficients and second moment (terms + 1, Q) by the trapezoid rule, one matrix product for all variances."""
         # Fine enough for h_k (wave number sqrt(k)) times a function analytic within about 1 of the real line.
-        step = 2 * math.pi / (math.sqrt(terms) + 30 * max(1.0, math.ceil(2 * math.sqrt(largest)) / 2))
+        step = 2 * math.pi / (math.sqrt(terms) + 30 * max(1.0, math.ceil(2 * math.sqrt(self._largest)) / 2))
         z, table = trapezoid(terms, step)
-        values = np.empty((len(z), len(self.q)))
-        for start in range(0, len(self.q), ROWS):
+        values = np.empty((len(z), len(q)))
+        out = np.empty((terms + 1, len(q)))
+        for start in range(0, len(q), ROWS):
             part = slice(start, start + ROWS)
-            values[:, part] = self._remainder(z[:, None] * np.sqrt(self.q[part]))
-            self.moment[part] = np.einsum("m,mq->q", table[0], np.square(values[:, part]))
-        return torch.mm(torch.from_numpy(table), torch.from_numpy(values)).numpy()
+            values[:, part] = self._remainder(z[:, None] * np.sqrt(q[part]))
+            out[-1, part] = np.einsum("m,mq->q", table[0], np.square(values[:, part]))
+        torch.mm(torch.from_numpy(table), torch.from_numpy(values), out=torch.from_numpy(out[:-1]))
+        return out
 
-    def _piecewise(self, terms: int) -> Floats:
+    def _piecewise(self, q: Floats, terms: int) -> Floats:
         """The same between the breaks, whose place in z depends on the variance: each variance has nodes of its own."""
-        out = np.empty((terms, len(self.q)))
-        for start in range(0, len(self.q), ROWS):
-            root = np.sqrt(self.q[start : start + ROWS])[:, None]
+        out = np.empty((terms + 1, len(q)))
+        for start in range(0, len(q), ROWS):
+            part = slice(start, start + ROWS)
+            root = np.sqrt(q[part])[:, None]
             places = np.asarray(self.breaks) * inverse_root(np.square(root))
-            z, w = quadrature.gaussian_rule(max(float(self.q.max()), terms / 25), places)
+            z, w = quadrature.gaussian_rule(max(self._largest, terms / 25), places)
             values = self._remainder(root * z)
-            self.moment[start : start + ROWS] = (np.square(values) * w).sum(-1)
+            out[-1, part] = (np.square(values) * w).sum(-1)
             values *= w
             before, polynomial = np.zeros_like(z), np.ones_like(z)
             for k in range(terms):
-                out[k, start : start + ROWS] = np.einsum("qm,qm->q", values, polynomial)
+                out[k, part] = np.einsum("qm,qm->q", values, polynomial)
                 before, polynomial = polynomial, (z * polynomial - math.sqrt(k) * before) / math.sqrt(k + 1)
         return out
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -50,8 +51,6 @@ class Mehler(Duals):
             slow; pairs of points for which it is too slow are integrated directly.
     """
 
-    sorted = True
-
     def __init__(
         self, value: Function, derivative: Function, jumps: Sequence[float] = (), kinks: Sequence[float] | None = None
     ):
@@ -67,9 +66,9 @@ class Mehler(Duals):
         jumps = self.split(float(distinct.max(initial=0.0)))
         expansions = self._expand(distinct, jumps)
         rho = correlation(q_u, q_v, cov)
-        series = Ladder(expansions, expansions).reaching(rho).series
+        series = Ladder(expansions, expansions).reaching(_largest(rho)).series
         at = (where[: cov.size], where[cov.size :])
-        value, slope = self._duals(series, jumps, q_u, q_v, rho, lambda: [s.sum(rho, *at) for s in series])
+        value, slope = self._duals(series, jumps, q_u, q_v, rho, lambda top: [s.sum(rho, top, *at) for s in series])
         return value.reshape(shape), slope.reshape(shape)
 
     def diagonal(self, q: Floats) -> Pair:
@@ -100,11 +99,10 @@ class Mehler(Duals):
             rho = scaled(inverse_u[rows], inverse_v[:, columns], cov)
             at = ((every if left.uniform else rows, None), (None, every if right.uniform else columns))
             u, v = left.q[rows, None], right.q[None, columns]
-            rung = ladder.reaching(rho)
+            rung = ladder.reaching(_largest(rho))
             if rung.polynomials is not None:
-                polynomials = rung.polynomials
-                return self._duals(rung.series, (), u, v, rho, lambda: polynomials(rho))
-            return self._duals(rung.series, jumps, u, v, rho, lambda: [s.sum(rho, *at) for s in rung.series])
+                return self._duals(rung.series, (), u, v, rho, partial(rung.polynomials, rho))
+            return self._duals(rung.series, jumps, u, v, rho, lambda top: [s.sum(rho, top, *at) for s in rung.series])
 
         return function
 
@@ -127,15 +125,17 @@ class Mehler(Duals):
         q_u: Floats,
         q_v: Floats,
         rho: Floats,
-        sums: Callable[[], list[Floats]],
+        sums: Callable[[float], list[Floats]],
     ) -> Pair:
-        """Both duals: sums() of the series, kappa with kappa, and direct integrals where the series are too slow."""
-        reach = min(s.reach for s in series)
-        hard = np.nonzero(np.abs(rho) > reach) if reach < 1 else ()
-        difficult = rho[hard] if hard else rho[:0]
-        if difficult.size:
+        """Both duals: sums(largest |rho|) of the series, kappa with kappa, and integrals where series are too slow."""
+        reach, largest = min(s.reach for s in series), _largest(rho)
+        difficult = rho[:0]
+        if largest > reach:
+            hard = np.nonzero(np.abs(rho) > reach)
+            difficult = rho[hard]
             rho[hard] = 0.0  # else they would make the series long for all
-        value, slope = sums()
+            largest = reach
+        value, slope = sums(largest)
         if any(jumps):
             value += bends.product(jumps, q_u, q_v, rho)
             slope += bends.product(jumps[1:], q_u, q_v, rho)
@@ -144,3 +144,8 @@ class Mehler(Duals):
             for total, f in zip((value, slope), self.functions, strict=True):
                 total[hard] = [quadrature.pair(f, self.kinks, *p) for p in zip(u, v, difficult, strict=True)]
         return value, slope
+
+
+def _largest(rho: Floats) -> float:
+    """The largest |rho|."""
+    return float(max(rho.max(initial=0.0), -rho.min(initial=0.0)))

@@ -14,16 +14,14 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ntk_core import tiles
 from ntk_core.architecture import Architecture
 from ntk_core.duals import Floats
-from ntk_core.recursion import by_norm, recursion
+from ntk_core.recursion import recursion
 
-BLOCK = 256  # points a side of a block: large enough for matrix products, small enough to share work evenly
-SMALL = 200 * 200  # below this many pairs threads cost more than they save
+BLOCK = 352  # points a side of a block: large enough to keep threads apart, small enough to share work evenly
 OPERATOR_BLOCK = 512
 
 
@@ -50,23 +48,7 @@ def limiting_kernels(arch: Architecture, X: Any, X2: Any = None) -> Kernels:
     """
     left = checked_inputs(arch, X, "X")
     right = None if X2 is None else checked_inputs(arch, X2, "X2")
-    order, order2 = by_norm(arch, left), None if right is None else by_norm(arch, right)
-    sorted_ = Kernels(*_kernels(arch, _taken(left, order), None if right is None else _taken(right, order2)))
-    if right is None:
-        order2 = order
-    return Kernels(*(_restored(kernel, order, order2) for kernel in sorted_))
-
-
-def _taken(X: Floats, order: NDArray[np.int64] | None) -> Floats:
-    return X if order is None else X[order]
-
-
-def _restored(kernel: Tensor, rows: NDArray[np.int64] | None, columns: NDArray[np.int64] | None) -> Tensor:
-    """The kernel of points in their own order, from that of points taken in the given orders."""
-    for dim, order in enumerate((rows, columns)):
-        if order is not None:
-            kernel = kernel.index_select(dim, torch.from_numpy(np.argsort(order)))
-    return kernel
+    return Kernels(*_kernels(arch, left, right))
 
 
 def _kernels(arch: Architecture, X: Floats, X2: Floats | None) -> list[Tensor]:
@@ -80,9 +62,9 @@ def _kernels(arch: Architecture, X: Floats, X2: Floats | None) -> list[Tensor]:
             for kernel in (nngp, ntk):
                 kernel[columns, rows] = kernel[block].T
 
-    size = min(BLOCK, max(64, -(-max(both.shape) // 4)))
+    size = min(BLOCK, -(-max(both.shape) // 2))
     blocks = tiles.blocks(*both.shape, size, both.symmetric)
-    if nngp.size <= SMALL:
+    if nngp.size <= both.alone_up_to:
         tiles.alone(lambda: deque(map(write, blocks), maxlen=0))
     else:
         deque(tiles.ordered(write, blocks), maxlen=0)
@@ -116,8 +98,7 @@ class KernelOperator:
             raise ValueError(f"kind: must be ntk or nngp, got {kind!r}")
         self.kind, self.progress = kind, progress
         points = checked_inputs(arch, X, "X")
-        self._order = by_norm(arch, points)
-        self._recursion = tiles.alone(lambda: recursion(arch, _taken(points, self._order)))
+        self._recursion = tiles.alone(lambda: recursion(arch, points))
         self.shape = self._recursion.shape
 
     def matvec(self, V: Any) -> Tensor:
@@ -132,8 +113,6 @@ class KernelOperator:
         if not bool(torch.isfinite(values).all()):
             raise ValueError("V: every entry must be a finite number")
         matrix = values.reshape(len(values), -1).contiguous()
-        if self._order is not None:
-            matrix = matrix[torch.from_numpy(self._order)]
         out = torch.zeros_like(matrix)
         blocks = tiles.blocks(*self.shape, OPERATOR_BLOCK, symmetric=True)
         # Sums are taken in the order of the blocks, whichever thread was first: the same numbers every time.
@@ -144,14 +123,14 @@ class KernelOperator:
                 out[columns] += lower
             if self.progress is not None:
                 self.progress(done / len(blocks))
-        return _restored(out, self._order, None).reshape(values.shape)
+        return out.reshape(values.shape)
 
     matmat = matvec
     __matmul__ = matvec
 
     def diagonal(self) -> Tensor:
         """K(x, x) for every point, (N,)."""
-        return _restored(torch.from_numpy(self._recursion.diagonal[int(self.kind == "ntk")].copy()), self._order, None)
+        return torch.from_numpy(self._recursion.diagonal[int(self.kind == "ntk")].copy())
 
     def _product(self, block: tiles.Block, V: Tensor) -> tuple[Tensor, Tensor | None]:
         rows, columns = block

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ntk_core import kinks
 from ntk_core.duals import Floats
@@ -28,49 +29,51 @@ class Series:
         self.error, rest = max(left.error, right.error), max(left.rest, right.rest)
         # Largest |rho| at which what is cut off is within the error allowed.
         self.reach = 1.0 if rest <= self.error else (self.error / rest) ** (1 / self.terms)
-        self.first, self.stride = self._parity()
-
-    def _bound(self, rows: Any = slice(None), columns: Any = slice(None)) -> Floats:
-        """Of the k-th term at |rho| = 1, for the given coefficients: (terms,)."""
-        bound = np.zeros(self.terms)
+        self._bound = np.zeros(self.terms)  # of each term at |rho| = 1
         for a, b in zip(self.left, self.right, strict=True):
-            bound += np.abs(a[:, rows]).max(1, initial=0.0) * np.abs(b[:, columns]).max(1, initial=0.0)
-        return bound
+            self._bound += np.abs(a).max(1, initial=0.0) * np.abs(b).max(1, initial=0.0)
+        self.first, self.stride = self._parity()
 
     def _parity(self) -> tuple[int, int]:
         """An odd or even function has every second coefficient zero: do not sum rounding errors."""
-        bound = self._bound()
-        floor = 1e-30 * bound.sum()
+        floor = 1e-30 * self._bound.sum()
         for parity in (0, 1):
-            if (bound[1 - parity :: 2] <= floor).all():
+            if (self._bound[1 - parity :: 2] <= floor).all():
                 return parity, 2
         return 0, 1
 
-    def length(self, rho: float, rows: Any = slice(None), columns: Any = slice(None)) -> int:
-        """How many terms correlations up to |rho| need, with the coefficients of these rows and columns."""
-        tail = np.cumsum((self._bound(rows, columns) * rho ** np.arange(self.terms))[::-1])[::-1]
+    def length(self, largest: float) -> int:
+        """How many terms correlations up to `largest` need."""
+        tail = np.cumsum((self._bound * largest ** np.arange(self.terms))[::-1])[::-1]
         return max(int(np.searchsorted(-tail, -0.1 * self.error)), 1)
 
-    def sum(self, rho: Floats, rows: Any, columns: Any) -> Floats:
-        """The series at correlations rho; a factor's k-th row, indexed by rows or columns, must broadcast to rho."""
-        spread = (
-            next(i for i in index if i is not None) if isinstance(index, tuple) else index for index in (rows, columns)
-        )
-        count = self.length(float(np.abs(rho).max(initial=0.0)), *spread)
-        variable = rho if self.stride == 1 else rho * rho
-        total, term = np.zeros_like(rho), np.empty_like(rho)
-        last = self.first + max(count - 1 - self.first, 0) // self.stride * self.stride
-        for k in range(last, -1, -self.stride):
-            total *= variable
-            for a, b in zip(self.left, self.right, strict=True):
-                total += np.multiply(a[k][rows], b[k][columns], out=term)
+    def sum(self, rho: Floats, largest: float, rows: Any, columns: Any) -> Floats:
+        """The series at correlations rho, |rho| <= largest; a[rows] b[columns] of coefficients must broadcast to it."""
+        power = torch.from_numpy(rho if self.stride == 1 else rho * rho)
+        kept = slice(self.first, max(self.length(largest), self.first + 1), self.stride)
+        factors = [
+            (_spread(a[kept], rows), _spread(b[kept], columns)) for a, b in zip(self.left, self.right, strict=True)
+        ]
+        total = torch.zeros(rho.shape, dtype=torch.float64)
+        for terms in zip(*(zip(*pair, strict=True) for pair in factors), strict=True):
+            total *= power
+            for a, b in terms:
+                total.addcmul_(a, b)  # one pass, where NumPy would take two
+        values = total.numpy()
         if self.first:
-            total *= rho
-        return total
+            values *= rho
+        return values
 
     def coefficients(self) -> Floats:
         """(terms,) coefficients of the plain polynomial in rho that this is when all variances agree."""
         return np.sum([a[:, 0] * b[:, 0] for a, b in zip(self.left, self.right, strict=True)], axis=0)
+
+
+def _spread(coefficients: Floats, index: Any) -> Iterable[Tensor]:
+    """Rows of coefficients at an index, the last row first; an index of a tile makes views, others copy row by row."""
+    if isinstance(index, tuple):
+        return reversed(torch.from_numpy(coefficients[(slice(None), *index)]).unbind())
+    return (torch.from_numpy(row[index]) for row in coefficients[::-1])
 
 
 class Polynomials:
@@ -95,10 +98,10 @@ class Polynomials:
         for padded, row in zip(self.rows, rows, strict=True):
             padded[: len(row)] = row
 
-    def __call__(self, rho: Floats) -> list[Floats]:
-        """[E[s s], E[s' s']] at correlations of any shape."""
+    def __call__(self, rho: Floats, largest: float) -> list[Floats]:
+        """[E[s s], E[s' s']] at correlations of any shape, |rho| <= largest."""
         flat = rho.ravel()
-        table = self._table(float(np.abs(flat).max(initial=0.0)))
+        table = self._table(largest)
         out = np.empty((2, flat.size))
         powers = np.empty((table.shape[2] + 1, min(CHUNK, flat.size)))
         for start in range(0, flat.size, CHUNK):
@@ -156,9 +159,8 @@ class Ladder:
         self._rungs: dict[int, Rung] = {}
         self._making = threading.Lock()
 
-    def reaching(self, rho: Floats) -> Rung:
-        """The shortest series that are within the error allowed at all of rho, or the longest there are."""
-        largest = float(np.abs(rho).max(initial=0.0))
+    def reaching(self, largest: float) -> Rung:
+        """The shortest series that are within the error allowed up to that |rho|, or the longest there are."""
         for terms in TERMS:
             rung = self._rung(terms)
             if all(s.reach >= largest for s in rung.series):

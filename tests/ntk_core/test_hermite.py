@@ -34,7 +34,7 @@ def test_coefficients_of_an_exponential_are_known() -> None:
 
 def _terms(f: Function, q: float, rho: float) -> int:
     expansion = Expansion(f, (), np.array([q]))
-    return Ladder((expansion, expansion), (expansion, expansion)).reaching(np.array([rho])).series[0].terms
+    return Ladder((expansion, expansion), (expansion, expansion)).reaching(rho).series[0].terms
 
 
 def test_the_number_of_terms_follows_the_tail() -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ntk_core import Architecture, activations, limiting_kernels, tiles
 from ntk_core.limit import KernelOperator
+from ntk_core.recursion import ArcCosine, Recursion
 from tests.oracles import oracle
 from tests.oracles_limit import limiting_kernels_by_definition
 
@@ -146,6 +147,28 @@ def test_blocks_and_threads_change_nothing() -> None:
             torch.testing.assert_close(a[:60, :60], b, rtol=1e-9, atol=1e-10)
         again = limiting_kernels(arch, X)
         assert all(torch.equal(a, b) for a, b in zip(whole, again, strict=True))
+
+
+@pytest.mark.parametrize("name", ["relu", "tanh", "selu"])
+def test_threads_find_what_one_thread_finds(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    X, arch = _points(500, 5), _arch(4, 5, activation=name)
+    found = []
+    for pairs in (0, X.shape[0] ** 2):
+        for kind in (Recursion, ArcCosine):
+            monkeypatch.setattr(kind, "alone_up_to", pairs)
+        found.append(limiting_kernels(arch, X))
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize(
+    "activation",
+    ["tanh", "softplus", "elu", "selu", activations.custom(lambda z: torch.relu(z - 0.3), name="late relu")],
+)
+def test_many_norms_share_what_few_norms_need_each(activation: Any) -> None:
+    """Coefficients of many variances are interpolated, those of twelve are not."""
+    X, arch = _points(100, 5), _arch(3, 5, activation=activation)
+    for a, b in zip(limiting_kernels(arch, X), limiting_kernels(arch, X[:12]), strict=True):
+        torch.testing.assert_close(a[:12, :12], b, rtol=1e-11, atol=1e-12)
 
 
 def test_points_of_one_norm_agree_with_points_of_many() -> None:

@@ -1,0 +1,44 @@
+"""Functions of a variance, known at few variances and wanted at many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+
+from ntk_core.duals import Floats
+
+NODES = (16, 24, 32, 48, 64, 96, 128)  # numbers of nodes that are tried
+SPAN = 100.0  # ratio of variances that share an interpolant, so that small ones keep their relative precision
+TAIL = 2e-15  # of the last Chebyshev coefficients, relative to the largest: what is cut off is smaller still
+
+
+def through_nodes(function: Callable[[Floats], Floats], q: Floats) -> Floats:
+    """function(q), (rows, Q), from its values at Chebyshev nodes in log q, where those are fewer and determine it.
+
+    Gaussian expectations of a function of sqrt(q) z are analytic in q off the negative axis, which in log q is a strip
+    of half-width pi: over a span of 100, thirty nodes give all digits. Whether they do is read off the coefficients.
+    """
+    low, high = float(q.min()), float(q.max())
+    if 0 < low < high <= SPAN * low:
+        middle, half = np.log(low * high) / 2, np.log(high / low) / 2
+        for count in NODES:
+            if 2 * count > len(q):
+                break
+            nodes, transform = _chebyshev(count)
+            coefficients = function(np.exp(middle + half * nodes)) @ transform
+            size = np.abs(coefficients)
+            if size[:, -4:].max() <= TAIL * size.max():
+                x = np.clip((np.log(q) - middle) / half, -1.0, 1.0)
+                return np.asarray(coefficients @ np.polynomial.chebyshev.chebvander(x, count - 1).T)
+    return function(q)
+
+
+@lru_cache
+def _chebyshev(count: int) -> tuple[Floats, Floats]:
+    """Nodes (n,) in [-1, 1], and the matrix (n, n) that takes values at them to Chebyshev coefficients."""
+    angles = (np.arange(count) + 0.5) * np.pi / count
+    transform = np.cos(angles[:, None] * np.arange(count)) * (2 / count)
+    transform[:, 0] /= 2
+    return np.cos(angles), transform
