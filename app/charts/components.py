@@ -24,10 +24,11 @@ PANELS = {
     ),
     "h": Panel(
         "|hₜ|: how far the path bends away", "side",
-        "Norm of the part of f minus goal orthogonal to the component against time; the limit is zero.",
+        "Norm of the part of f minus goal orthogonal to the component against time; the limit is zero along its own "
+        "components.",
     ),
     "values": Panel(
-        "Eigenvalues λₖ of Θ∞/N", "base", "The first eigenvalues of the kernel, on a logarithmic axis."
+        "Eigenvalues λₖ of Θ/N", "base", "The first eigenvalues of the kernel, on a logarithmic axis."
     ),
 }  # fmt: skip
 
@@ -44,7 +45,7 @@ def draw(
     shown = bool(options.get("paper")) and paper.matches(spec, "figure3")
     return {
         "batch": _batch(spec, theory),
-        "g": _along(theory, snapshot, bool(options.get("band")), shown),
+        "g": _along(spec, theory, snapshot, bool(options.get("band")), shown),
         "h": _across(spec, theory, snapshot, bool(options.get("band")), shown),
         "values": _values(spec, theory, shown),
     }
@@ -69,27 +70,28 @@ def _batch(spec: Any, theory: Snapshot) -> dict[str, Any]:
     return {"data": traces, "layout": style.layout(*axes)}
 
 
-def _along(theory: Snapshot, snapshot: Snapshot | None, as_band: bool, shown: bool) -> dict[str, Any]:
+def _along(spec: Any, theory: Snapshot, snapshot: Snapshot | None, as_band: bool, shown: bool) -> dict[str, Any]:
     traces = _networks(snapshot, "g", as_band, legend=True)
     decay = theory["decay"]
+    law = "" if spec.components_of == "network" else " c·e<sup>−λt</sup>"
     traces.append(
-        style.line(theory["times"], decay, "limit c·e<sup>−λt</sup>", style.INK, width=3.5, hovertemplate=_HOVER)
+        style.line(theory["times"], decay, "limit" + law, style.INK, width=3.5, hovertemplate=_HOVER)
     )
     if shown:
         halves = paper.figures()["figure3"]["time_to_half_g"]
         rows = {n: (t, float(decay[0]) / 2) for n, t in halves.items() if n != "theory"}
         traces.append(_paper_points(rows, "half-times"))
     y = style.axis("|gₜ|", range=[0, 1.15 * float(decay[0])])
-    # Everything decays from the upper left: the lower left corner is free.
-    corner = {"orientation": "v", "x": 0, "y": 0, "xanchor": "left", "yanchor": "bottom", "bgcolor": "@paper/0.6"}
+    # Everything decays from the upper left: the upper right corner is free.
+    corner = {"orientation": "v", "x": 1, "y": 1, "xanchor": "right", "yanchor": "top", "bgcolor": "@paper/0.6"}
     return {"data": traces, "layout": style.layout(style.axis(style.TIME_AXIS), y, legend=corner)}
 
 
 def _across(spec: Any, theory: Snapshot, snapshot: Snapshot | None, as_band: bool, shown: bool) -> dict[str, Any]:
     traces = _networks(snapshot, "h", as_band, legend=False)
     times = theory["times"]
-    ends = [float(times[0]), float(times[-1])]
-    traces.append(style.line(ends, [0.0, 0.0], "limit: 0", style.INK, width=3.5, hoverinfo="skip"))
+    name = "limit" if spec.components_of == "network" else "limit: 0"
+    traces.append(style.line(times, theory["bend"], name, style.INK, width=3.5, hovertemplate=_HOVER))
     if shown:
         figure = paper.figures()["figure3"]
         peaks, at = figure["orthogonal_norm_peak"], figure["orthogonal_norm_peak_time"]

@@ -62,6 +62,7 @@ def _components(spec: Any) -> Snapshot:
         picture=(("point",), np.arange(spec.n_train, dtype=np.int32)),
         times=(("times",), times),
         decay=(("times",), spec.scale * np.exp(-times / 900)),
+        bend=(("times",), 0.02 * times / (1 + times[-1]) * (spec.components_of == "network")),
     ), progress=1.0)  # fmt: skip
 
 

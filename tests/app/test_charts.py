@@ -209,7 +209,11 @@ def test_components_draws_g_h_and_the_limits_decay():
         lines = curves(named(figures[panel], "n = 1,000"))[1]
         np.testing.assert_allclose(np.stack(lines), snapshot[panel][1], rtol=1e-6)
     np.testing.assert_allclose(numbers(named(figures["g"], "limit")["y"]), synthetic.theory(spec)["decay"], rtol=1e-6)
-    np.testing.assert_array_equal(numbers(named(figures["h"], "limit")["y"]), 0)
+    np.testing.assert_array_equal(numbers(named(figures["h"], "limit: 0")["y"]), 0)
+    of_network = spec_of("components", components_of="network")
+    bend = numbers(named(drawn(of_network)[1]["h"], "limit")["y"])
+    np.testing.assert_allclose(bend, synthetic.theory(of_network)["bend"], rtol=1e-6)
+    assert bend[-1] > 0.01
     values = numbers(named(figures["values"], "λₖ")["y"])
     chosen = numbers(named(figures["values"], "λ of the chosen")["y"])
     np.testing.assert_allclose(sorted([*values, *chosen]), sorted(synthetic.theory(spec)["values"]), rtol=1e-6)

@@ -1,0 +1,96 @@
+"""The batch of the experiment on principal components, and the components themselves, kept for the specs to come."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+
+from ntk_core import data, digits
+from ntk_core.experiments import _common as common
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ntk_core.architecture import Architecture
+    from ntk_core.experiments.components import Spec
+    from ntk_core.spectrum import Components
+
+Data = Literal["digits", "mnist", "gaussian", "circle"]
+BatchKey = tuple[Data, int, tuple[int, ...], int]
+
+MAX_COMPONENT = 20
+KERNEL_WIDTH, KERNEL_SEED = 10_000, 1 << 40  # of the network whose components may be taken; no trained one has its seed
+
+
+class Batch(NamedTuple):
+    """inputs (N, n_in); label (N,) the digit, or the sign of the target; picture (N,) index of the digit, or -1."""
+
+    inputs: data.Floats
+    label: np.ndarray
+    picture: np.ndarray
+
+
+def batch_of(spec: Spec) -> Batch:
+    """The batch that a spec draws."""
+    return _cached_batch(spec.data, spec.n_train, spec.digits, spec.batch_seed)
+
+
+@lru_cache(maxsize=8)
+def _cached_batch(kind: Data, n_train: int, classes: tuple[int, ...], seed: int) -> Batch:
+    if kind in ("digits", "mnist"):
+        drawn = digits.batch(n_train, classes, seed, kind)
+        # Only the digits that come with the project have pictures to point at.
+        picture = drawn.index if kind == "digits" else np.full(n_train, -1)
+        return Batch(drawn.inputs, drawn.labels.astype(np.int16), picture.astype(np.int32))
+    if kind == "gaussian":
+        X, y = data.gaussian_product(n_train, seed)
+    else:
+        gamma = data.even_angles(n_train)
+        X, y = data.circle(gamma), data.circle_target("product", gamma)
+    return Batch(X, np.sign(y).astype(np.int16), np.full(n_train, -1, dtype=np.int32))
+
+
+def leading_components(spec: Spec) -> Components:
+    """The leading components of the batch: as many as a spec may ask for, so that changing the component is free."""
+    return _cached_components(spec.components_of, *_kernel_key(spec))
+
+
+def largest_eigenvalue(spec: Spec) -> float:
+    """The largest eigenvalue of Theta_inf/N, which bounds the learning rate."""
+    return float(_cached_components("limit", *_kernel_key(spec)).values[0])
+
+
+def limiting_kernel(spec: Spec) -> Tensor:
+    """Theta_inf on the batch, (N, N)."""
+    from ntk_core.limit import limiting_kernels
+
+    X = batch_of(spec).inputs
+    return limiting_kernels(common.limit_of(spec.depth, spec.activation, spec.beta, X.shape[1]), X).ntk
+
+
+def _kernel_key(spec: Spec) -> tuple[int, str, float, BatchKey]:
+    return spec.depth, spec.activation, spec.beta, (spec.data, spec.n_train, spec.digits, spec.batch_seed)
+
+
+@lru_cache(maxsize=8)
+def _cached_components(source: str, depth: int, activation: str, beta: float, batch: BatchKey) -> Components:
+    from ntk_core.limit import limiting_kernels
+    from ntk_core.spectrum import principal_components
+
+    X = _cached_batch(*batch).inputs
+    arch = common.limit_of(depth, activation, beta, X.shape[1])
+    kernel = (
+        _network_kernel(replace(arch, width=KERNEL_WIDTH), X) if source == "network" else limiting_kernels(arch, X).ntk
+    )
+    return principal_components(kernel, min(MAX_COMPONENT, len(X)))
+
+
+def _network_kernel(arch: Architecture, X: data.Floats) -> Tensor:
+    """Tangent kernel of one network, symmetric to the last digit."""
+    from ntk_core.network import Network
+
+    kernel = Network.init(arch, KERNEL_SEED, device="cpu").tangent_kernel(X).double()
+    return (kernel + kernel.T) / 2
