@@ -27,7 +27,7 @@ NOTES = (
 @row("paper-figure3", "paper", "figures 3 b, c: five weight matrices, 512 digits, goal f_0 + 0.5 f^(2), t = 2,000")
 def figure3(context: Context) -> Table:
     """The widths that take a minute."""
-    widths = context.pick({100: 4, 1000: 2}, {100: 2})
+    widths = context.pick({100: 16, 1000: 2}, {100: 2})
     return _table([_trials(context, n, s, of) for n, s in widths.items() for of in ("network", "limit")])
 
 
