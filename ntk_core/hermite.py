@@ -66,9 +66,12 @@ class Mehler(Duals):
         jumps = self.split(float(distinct.max(initial=0.0)))
         expansions = self._expand(distinct, jumps)
         rho = correlation(q_u, q_v, cov)
-        series = Ladder(expansions, expansions).reaching(_largest(rho)).series
+        largest = _largest(rho)
+        series = Ladder(expansions, expansions).reaching(largest).series
         at = (where[: cov.size], where[cov.size :])
-        value, slope = self._duals(series, jumps, q_u, q_v, rho, lambda top: [s.sum(rho, top, *at) for s in series])
+        value, slope = self._duals(
+            series, jumps, q_u, q_v, rho, largest, lambda top: [s.sum(rho, top, *at) for s in series]
+        )
         return value.reshape(shape), slope.reshape(shape)
 
     def diagonal(self, q: Floats) -> Pair:
@@ -99,10 +102,13 @@ class Mehler(Duals):
             rho = scaled(inverse_u[rows], inverse_v[:, columns], cov)
             at = ((every if left.uniform else rows, None), (None, every if right.uniform else columns))
             u, v = left.q[rows, None], right.q[None, columns]
-            rung = ladder.reaching(_largest(rho))
+            largest = _largest(rho)
+            rung = ladder.reaching(largest)
             if rung.polynomials is not None:
-                return self._duals(rung.series, (), u, v, rho, partial(rung.polynomials, rho))
-            return self._duals(rung.series, jumps, u, v, rho, lambda top: [s.sum(rho, top, *at) for s in rung.series])
+                return self._duals(rung.series, (), u, v, rho, largest, partial(rung.polynomials, rho))
+            return self._duals(
+                rung.series, jumps, u, v, rho, largest, lambda top: [s.sum(rho, top, *at) for s in rung.series]
+            )
 
         return function
 
@@ -125,10 +131,11 @@ class Mehler(Duals):
         q_u: Floats,
         q_v: Floats,
         rho: Floats,
+        largest: float,
         sums: Callable[[float], list[Floats]],
     ) -> Pair:
         """Both duals: sums(largest |rho|) of the series, kappa with kappa, and integrals where series are too slow."""
-        reach, largest = min(s.reach for s in series), _largest(rho)
+        reach = min(s.reach for s in series)
         difficult = rho[:0]
         if largest > reach:
             hard = np.nonzero(np.abs(rho) > reach)

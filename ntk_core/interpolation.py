@@ -23,7 +23,11 @@ def through_nodes(function: Callable[[Floats], Floats], q: Floats) -> Floats:
     low, high = float(q.min()), float(q.max())
     if 0 < low < high <= SPAN * low:
         middle, half = np.log(low * high) / 2, np.log(high / low) / 2
+        # Coefficients fall off by this factor a node where the strip is all that bounds them: fewer nodes never do.
+        fewest = 0.8 * np.log(1 / TAIL) / np.arcsinh(np.pi / half)
         for count in NODES:
+            if count < fewest:
+                continue
             if 2 * count > len(q):
                 break
             nodes, transform = _chebyshev(count)

@@ -104,8 +104,8 @@ class Recursion:
                 _clear_diagonal(cov, rows, columns)
             value, slope = tile(rows, columns, cov)
             cov = np.add(value, self.beta2, out=nngp)
-            ntk *= slope
-            ntk += cov
+            both = torch.from_numpy(ntk)
+            torch.addcmul(torch.from_numpy(cov), both, torch.from_numpy(slope), out=both)
 
 
 class ArcCosine(Recursion):

@@ -54,10 +54,11 @@ class Series:
         factors = [
             (_spread(a[kept], rows), _spread(b[kept], columns)) for a, b in zip(self.left, self.right, strict=True)
         ]
-        total = torch.zeros(rho.shape, dtype=torch.float64)
-        for terms in zip(*(zip(*pair, strict=True) for pair in factors), strict=True):
+        terms = zip(*(zip(*pair, strict=True) for pair in factors), strict=True)
+        total = sum(a * b for a, b in next(terms)).expand(rho.shape).contiguous()
+        for term in terms:
             total *= power
-            for a, b in terms:
+            for a, b in term:
                 total.addcmul_(a, b)  # one pass, where NumPy would take two
         values = total.numpy()
         if self.first:

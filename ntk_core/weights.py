@@ -8,11 +8,16 @@ Every array carries a leading dimension S, the seeds of an ensemble: A is (S, N,
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor
+
+from ntk_core import tiles
+
+DRAWN_ALONE = 1 << 16  # entries of a matrix below which threads would cost more than they save
 
 
 class Weights(Protocol):
@@ -56,8 +61,17 @@ class Dense:
     def init(cls, m: int, n: int, seeds: Sequence[int], layer: int, dtype: torch.dtype, device: torch.device) -> Dense:
         """iid N(0, 1) entries."""
         W = torch.empty(len(seeds), m, n, dtype=dtype, device=device)
-        for matrix, seed in zip(W, seeds, strict=True):
-            matrix.copy_(draw(m, n, generator(seed, layer, 0, device), dtype))
+
+        def fill(index: int) -> None:
+            source = generator(seeds[index], layer, 0, device)
+            if dtype == torch.float32:
+                W[index].normal_(generator=source)  # what `draw` draws, without a copy
+            else:
+                W[index].copy_(draw(m, n, source, dtype))
+
+        # Each seed has a generator of its own, so that seeds may be drawn side by side.
+        side_by_side = device.type == "cpu" and W[0].numel() >= DRAWN_ALONE
+        deque(tiles.ordered(fill, range(len(seeds))) if side_by_side else map(fill, range(len(seeds))), maxlen=0)
         return cls(W)
 
     def multiply(self, A: Tensor) -> Tensor:
