@@ -74,9 +74,7 @@ def _along(spec: Any, theory: Snapshot, snapshot: Snapshot | None, as_band: bool
     traces = _networks(snapshot, "g", as_band, legend=True)
     decay = theory["decay"]
     law = "" if spec.components_of == "network" else " c·e<sup>−λt</sup>"
-    traces.append(
-        style.line(theory["times"], decay, "limit" + law, style.INK, width=3.5, hovertemplate=_HOVER)
-    )
+    traces.append(style.line(theory["times"], decay, "limit" + law, style.INK, width=3.5, hovertemplate=_HOVER))
     if shown:
         halves = paper.figures()["figure3"]["time_to_half_g"]
         rows = {n: (t, float(decay[0]) / 2) for n, t in halves.items() if n != "theory"}

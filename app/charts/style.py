@@ -171,6 +171,7 @@ def layout(x: dict[str, Any], y: dict[str, Any], **more: Any) -> dict[str, Any]:
         "xaxis": x, "yaxis": y, "legend": legend, "paper_bgcolor": "@paper/0", "plot_bgcolor": "@paper/0",
         "font": {"color": INK, "size": 14}, "margin": {"l": 56, "r": 14, "t": 28, "b": 48}, "hovermode": "closest",
         "hoverlabel": {"bgcolor": PAPER, "bordercolor": MUTED, "font": {"color": INK}}, "dragmode": "zoom",
+        "showlegend": True,  # also where one curve is alone: it has a name
         "modebar": {"orientation": "v", "bgcolor": "@paper/0.6", "color": MUTED, "activecolor": INK}, **more,
     }  # fmt: skip
 
