@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 from ntk_core.machine import parse_bytes
 
+SMALLEST_SIZE = 10**6  # bytes; only a missing unit would mean less
 _ADDRESS = re.compile(r"[a-z]+://\S+")
 
 
@@ -75,7 +76,7 @@ def _whole(given: Mapping[str, str], name: str, largest: int) -> int:
 
 def _size(given: Mapping[str, str], name: str, default: int) -> int:
     text = given.get(name)
-    return default if text is None else parse_bytes(text, name)
+    return default if text is None else parse_bytes(text, name, least=SMALLEST_SIZE)
 
 
 def _choice(given: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:

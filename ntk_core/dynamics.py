@@ -22,7 +22,7 @@ from torch import Tensor
 
 from ntk_core.architecture import Architecture
 from ntk_core.data import table
-from ntk_core.filters import GradientFlow, Rule
+from ntk_core.filters import GradientFlow, Rule, remaining
 from ntk_core.limit import limiting_kernels
 
 TILE = 4_000_000  # numbers held at once while many times are evaluated
@@ -105,10 +105,10 @@ class InfiniteEnsemble:
 
     def decay(self, t: float) -> Tensor:
         """What is left of a residual along each eigendirection (N,): e^(-t lambda) for the flow, 1 where lambda = 0."""
-        if isinstance(self.rule, GradientFlow) and math.isfinite(t):
-            _check_time(t)
-            return torch.exp(-t * self.values)
-        return 1.0 - self.values * self.gain(t)
+        if math.isinf(t):
+            return 1.0 - self.values * self.gain(t)
+        _check_time(t)
+        return remaining(self.rule, self.values, t)
 
     def under(self, rule: Rule) -> InfiniteEnsemble:
         """The same ensemble trained by another rule; shares the eigendecomposition."""

@@ -155,6 +155,13 @@ class Momentum:
         return self.rate * largest < 2.0 * (1.0 + self.momentum)
 
 
+def remaining(rule: Rule, values: Tensor, time: float) -> Tensor:
+    """What is left of a residual along eigenvalues of Theta/N, after a finite time: e^(-lambda t) for the flow."""
+    if isinstance(rule, GradientFlow):
+        return torch.exp(-time * values)
+    return 1.0 - values * rule.respond(values, time).moved_r
+
+
 def check_rate(rate: float) -> None:
     """Raises a ValueError unless rate is a finite number > 0."""
     if not (math.isfinite(rate) and rate > 0):

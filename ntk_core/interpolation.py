@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 
 import numpy as np
+from numpy.polynomial.chebyshev import chebpts1, chebvander
+from scipy.fft import dct
 
 from ntk_core.duals import Floats
 
@@ -18,31 +19,19 @@ def through_nodes(function: Callable[[Floats], Floats], q: Floats) -> Floats:
     """function(q), (rows, Q), from its values at Chebyshev nodes in log q, where those are fewer and determine it.
 
     Gaussian expectations of a function of sqrt(q) z are analytic in q off the negative axis, which in log q is a strip
-    of half-width pi: over a span of 100, thirty nodes give all digits. Whether they do is read off the coefficients.
+    of half-width pi: over a span of 100, forty nodes give all digits. Whether they do is read off the coefficients.
     """
     low, high = float(q.min()), float(q.max())
     if 0 < low < high <= SPAN * low:
         middle, half = np.log(low * high) / 2, np.log(high / low) / 2
         # Coefficients fall off by this factor a node where the strip is all that bounds them: fewer nodes never do.
         fewest = 0.8 * np.log(1 / TAIL) / np.arcsinh(np.pi / half)
-        for count in NODES:
-            if count < fewest:
-                continue
-            if 2 * count > len(q):
-                break
-            nodes, transform = _chebyshev(count)
-            coefficients = function(np.exp(middle + half * nodes)) @ transform
+        for count in (n for n in NODES if fewest <= n <= len(q) / 2):
+            values = function(np.exp(middle + half * chebpts1(count)[::-1]))
+            coefficients = dct(values, axis=1) / count  # rounds less than products with a Vandermonde matrix
+            coefficients[:, 0] /= 2
             size = np.abs(coefficients)
             if size[:, -4:].max() <= TAIL * size.max():
                 x = np.clip((np.log(q) - middle) / half, -1.0, 1.0)
-                return np.asarray(coefficients @ np.polynomial.chebyshev.chebvander(x, count - 1).T)
+                return np.asarray(coefficients @ chebvander(x, count - 1).T)
     return function(q)
-
-
-@lru_cache
-def _chebyshev(count: int) -> tuple[Floats, Floats]:
-    """Nodes (n,) in [-1, 1], and the matrix (n, n) that takes values at them to Chebyshev coefficients."""
-    angles = (np.arange(count) + 0.5) * np.pi / count
-    transform = np.cos(angles[:, None] * np.arange(count)) * (2 / count)
-    transform[:, 0] /= 2
-    return np.cos(angles), transform

@@ -17,9 +17,10 @@ import torch
 from torch import Tensor
 
 from ntk_core import tiles
+from ntk_core.arc_cosine import ArcCosine
 from ntk_core.architecture import Architecture
-from ntk_core.duals import Floats
-from ntk_core.recursion import recursion
+from ntk_core.duals import Floats, Homogeneous
+from ntk_core.recursion import Recursion
 
 BLOCK = 352  # points a side of a block: large enough to keep threads apart, small enough to share work evenly
 OPERATOR_BLOCK = 512
@@ -51,8 +52,15 @@ def limiting_kernels(arch: Architecture, X: Any, X2: Any = None) -> Kernels:
     return Kernels(*_kernels(arch, left, right))
 
 
+def _recursion(arch: Architecture, X: Floats, X2: Floats | None = None) -> Recursion:
+    """The fastest recursion there is for the architecture."""
+    duals = arch.sigma.duals
+    bent = isinstance(duals, Homogeneous) and duals.even > 0 and arch.depth > 1
+    return (ArcCosine if bent else Recursion)(arch, X, X2)
+
+
 def _kernels(arch: Architecture, X: Floats, X2: Floats | None) -> list[Tensor]:
-    both = tiles.alone(lambda: recursion(arch, X, X2))
+    both = tiles.alone(lambda: _recursion(arch, X, X2))
     nngp, ntk = np.empty(both.shape), np.empty(both.shape)
 
     def write(block: tiles.Block) -> None:
@@ -98,7 +106,7 @@ class KernelOperator:
             raise ValueError(f"kind: must be ntk or nngp, got {kind!r}")
         self.kind, self.progress = kind, progress
         points = checked_inputs(arch, X, "X")
-        self._recursion = tiles.alone(lambda: recursion(arch, points))
+        self._recursion = tiles.alone(lambda: _recursion(arch, points))
         self.shape = self._recursion.shape
 
     def matvec(self, V: Any) -> Tensor:

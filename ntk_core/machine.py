@@ -65,16 +65,16 @@ def free_memory(device: str) -> int:
     return int(MEMORY_SHARE * psutil.virtual_memory().available)
 
 
-def parse_bytes(text: str, name: str = MEMORY_VARIABLE) -> int:
+def parse_bytes(text: str, name: str = MEMORY_VARIABLE, least: int = 1) -> int:
     """Bytes from "8GB", "500 MiB", "2g" or plain digits, of a size that `name` was given.
 
     Raises:
-        ValueError: not a size, or less than a megabyte, which only a missing unit would mean.
+        ValueError: not a size, or less than `least` bytes.
     """
     match = _SIZE.fullmatch(text.strip())
     size = int(float(match[1]) * _UNITS[(match[2] or "").lower()]) if match else 0
-    if size < 10**6:
-        raise ValueError(f"{name}: must be a size of at least 1MB such as 4GB or 512MiB, got {text[:40]!r}")
+    if size < least:
+        raise ValueError(f"{name}: must be a size such as 4GB or 512MiB, {least:,} bytes at least, got {text[:40]!r}")
     return size
 
 

@@ -14,7 +14,6 @@ from ntk_core.experiments import _common as common
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ntk_core.architecture import Architecture
     from ntk_core.experiments.components import Spec
     from ntk_core.spectrum import Components
 
@@ -65,10 +64,7 @@ def largest_eigenvalue(spec: Spec) -> float:
 
 def limiting_kernel(spec: Spec) -> Tensor:
     """Theta_inf on the batch, (N, N)."""
-    from ntk_core.limit import limiting_kernels
-
-    X = batch_of(spec).inputs
-    return limiting_kernels(common.limit_of(spec.depth, spec.activation, spec.beta, X.shape[1]), X).ntk
+    return _kernel("limit", *_kernel_key(spec))
 
 
 def _kernel_key(spec: Spec) -> tuple[int, str, float, BatchKey]:
@@ -77,20 +73,20 @@ def _kernel_key(spec: Spec) -> tuple[int, str, float, BatchKey]:
 
 @lru_cache(maxsize=8)
 def _cached_components(source: str, depth: int, activation: str, beta: float, batch: BatchKey) -> Components:
-    from ntk_core.limit import limiting_kernels
     from ntk_core.spectrum import principal_components
+
+    kernel = _kernel(source, depth, activation, beta, batch)
+    return principal_components(kernel, min(MAX_COMPONENT, len(kernel)))
+
+
+def _kernel(source: str, depth: int, activation: str, beta: float, batch: BatchKey) -> Tensor:
+    """Theta_inf on the batch, or the tangent kernel of one wide network, (N, N)."""
+    from ntk_core.limit import limiting_kernels
+    from ntk_core.network import Network
 
     X = _cached_batch(*batch).inputs
     arch = common.limit_of(depth, activation, beta, X.shape[1])
-    kernel = (
-        _network_kernel(replace(arch, width=KERNEL_WIDTH), X) if source == "network" else limiting_kernels(arch, X).ntk
-    )
-    return principal_components(kernel, min(MAX_COMPONENT, len(X)))
-
-
-def _network_kernel(arch: Architecture, X: data.Floats) -> Tensor:
-    """Tangent kernel of one network, symmetric to the last digit."""
-    from ntk_core.network import Network
-
-    kernel = Network.init(arch, KERNEL_SEED, device="cpu").tangent_kernel(X).double()
-    return (kernel + kernel.T) / 2
+    if source == "limit":
+        return limiting_kernels(arch, X).ntk
+    kernel = Network.init(replace(arch, width=KERNEL_WIDTH), KERNEL_SEED, device="cpu").tangent_kernel(X).double()
+    return (kernel + kernel.T) / 2  # symmetric to the last digit

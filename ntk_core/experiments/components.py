@@ -148,24 +148,17 @@ def _limit_path(spec: Spec, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
     """
     import torch
 
+    from ntk_core.filters import remaining
+
     if spec.components_of == "limit":
         value = leading_components(spec).values[spec.component - 1]
-        return spec.scale * np.abs([float(_left(rule, value, t)) for t in spec.times]), np.zeros(len(spec.times))
+        return spec.scale * np.abs([float(remaining(rule, value, t)) for t in spec.times]), np.zeros(len(spec.times))
     direction = leading_components(spec).functions[:, spec.component - 1]
     values, modes = torch.linalg.eigh(limiting_kernel(spec) / spec.n_train)
     shares = modes.T @ direction
-    path = [modes @ (_left(rule, values.clamp_min(0.0), t) * shares) for t in spec.times]
+    path = [modes @ (remaining(rule, values.clamp_min(0.0), t) * shares) for t in spec.times]
     g, h = _parts(-spec.scale * torch.stack(path), direction)
     return g.abs().numpy(), h.numpy()
-
-
-def _left(rule: Rule, values: Tensor, time: float) -> Tensor:
-    """What is left of a residual along eigenvalues of Theta/N."""
-    from ntk_core.filters import GradientFlow
-
-    return (
-        (-values * time).exp() if isinstance(rule, GradientFlow) else 1.0 - values * rule.respond(values, time).moved_r
-    )
 
 
 def _split(update: Update, direction: Tensor) -> tuple[Tensor, Tensor]:

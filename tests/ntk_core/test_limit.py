@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ntk_core import Architecture, activations, limiting_kernels, tiles
+from ntk_core.arc_cosine import ArcCosine
 from ntk_core.limit import KernelOperator
-from ntk_core.recursion import ArcCosine, Recursion
+from ntk_core.recursion import Recursion
 from tests.oracles import oracle
 from tests.oracles_limit import limiting_kernels_by_definition
 

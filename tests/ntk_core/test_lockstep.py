@@ -143,13 +143,13 @@ def test_a_plan_survives_the_wire():
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("8GB", 8e9), ("500 mb", 5e8), ("1GiB", 2**30), ("4G", 4e9), ("2000000", 2e6)]
+    ("text", "value"), [("8GB", 8e9), ("500 mb", 5e8), ("1GiB", 2**30), ("4G", 4e9), ("1000", 1000)]
 )
 def test_memory_sizes_are_read(text, value):
     assert machine.parse_bytes(text) == value
 
 
-@pytest.mark.parametrize("text", ["lots", "", "-1GB", "nan", "8GBB", "1000", "٣GB", "9" * 400])
+@pytest.mark.parametrize("text", ["lots", "", "-1GB", "nan", "8GBB", "0", "٣GB", "9" * 400])
 def test_wrong_memory_sizes_are_named(text):
     with pytest.raises(ValueError, match="NTK_MEMORY_LIMIT"):
         machine.parse_bytes(text)
