@@ -41,7 +41,7 @@ ADVANCED = (
     Control(
         "components_of", "choice", "Components of", "The limiting kernel's own; or, as in the paper, those of the "
         "tangent kernel of one network of width 10,000: some seconds, for 600 points and depth 8 at most.",
-        "advanced", options={"limit": "the limiting kernel", "network": "one network, n = 10,000 (the paper)"},
+        "advanced", options={"limit": "the limiting kernel", "network": "one wide network"},
     ),
     Control("scale", "real", "Distance to the goal, c", "", "advanced", limits=(0.001, 100), step=0.1),
     Control(
