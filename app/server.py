@@ -23,8 +23,10 @@ sys.path[:0] = [root for root in [str(Path(__file__).resolve().parents[1])] if r
 import streamlit as st  # noqa: E402
 
 import app as package  # noqa: E402
-from app import charts, resources, server_state  # noqa: E402
-from app.stream import Streams  # noqa: E402
+from app import charts  # noqa: E402
+from app.web import resources  # noqa: E402
+from app.web import shared_engine as server_state  # noqa: E402
+from app.web.stream import Streams  # noqa: E402
 from ntk_core import experiments  # noqa: E402
 from ntk_core.engine import EngineError  # noqa: E402
 

@@ -5,37 +5,51 @@ The public names are loaded on first use, so that a spec can be imported and che
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ntk_core._lazy import public
 
 if TYPE_CHECKING:
     from ntk_core import activations as activations
+    from ntk_core import costs as costs
+    from ntk_core import data as data
     from ntk_core.architecture import Architecture as Architecture
-    from ntk_core.dynamics import InfiniteEnsemble as InfiniteEnsemble
-    from ntk_core.limit import KernelOperator as KernelOperator
-    from ntk_core.limit import Kernels as Kernels
-    from ntk_core.limit import limiting_kernels as limiting_kernels
-    from ntk_core.network import Network as Network
-    from ntk_core.spectrum import principal_components as principal_components
-    from ntk_core.training import train as train
+    from ntk_core.finite.network import Network as Network
+    from ntk_core.limit.ensemble import Gaussian as Gaussian
+    from ntk_core.limit.ensemble import InfiniteEnsemble as InfiniteEnsemble
+    from ntk_core.limit.kernels import KernelOperator as KernelOperator
+    from ntk_core.limit.kernels import Kernels as Kernels
+    from ntk_core.limit.kernels import limiting_kernels as limiting_kernels
+    from ntk_core.limit.other_costs import kernel_descent as kernel_descent
+    from ntk_core.limit.spectrum import Components as Components
+    from ntk_core.limit.spectrum import principal_components as principal_components
+    from ntk_core.rules import GradientDescent as GradientDescent
+    from ntk_core.rules import GradientFlow as GradientFlow
+    from ntk_core.rules import Momentum as Momentum
+    from ntk_core.training.state import State as State
+    from ntk_core.training.train import train as train
 
-_HOME = {
+_HOMES = {
     "Architecture": "architecture",
-    "InfiniteEnsemble": "dynamics",
-    "KernelOperator": "limit",
-    "Kernels": "limit",
-    "limiting_kernels": "limit",
-    "Network": "network",
-    "principal_components": "spectrum",
-    "train": "training",
+    "Components": "limit.spectrum",
+    "Gaussian": "limit.ensemble",
+    "GradientDescent": "rules",
+    "GradientFlow": "rules",
+    "InfiniteEnsemble": "limit.ensemble",
+    "KernelOperator": "limit.kernels",
+    "Kernels": "limit.kernels",
+    "Momentum": "rules",
+    "Network": "finite.network",
+    "State": "training.state",
+    "activations": "activations",
+    "costs": "costs",
+    "data": "data",
+    "kernel_descent": "limit.other_costs",
+    "limiting_kernels": "limit.kernels",
+    "principal_components": "limit.spectrum",
+    "train": "training.train",
 }
 
-__all__ = ["activations", *_HOME]
+__all__ = list(_HOMES)
 
-
-def __getattr__(name: str) -> Any:
-    if name == "activations":
-        return importlib.import_module("ntk_core.activations")
-    if name not in _HOME:
-        raise AttributeError(f"module 'ntk_core' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"ntk_core.{_HOME[name]}"), name)
+__getattr__ = public(__name__, _HOMES)

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from ntk_core.activations.known_names import check_activation
+
 if TYPE_CHECKING:
-    from ntk_core.activations import Activation
+    from ntk_core.activations.activation import Activation
 
 MAX_DEPTH = 100
 MAX_WIDTH = 10_000_000
@@ -59,8 +61,6 @@ class Architecture:
         if self.beta < 0:
             raise ValueError(f"beta: must be >= 0, got {self.beta}")
         if isinstance(self.activation, str):
-            from ntk_core.names import check_activation
-
             check_activation(self.activation)
 
     @property
@@ -78,9 +78,9 @@ class Architecture:
     @property
     def sigma(self) -> Activation:
         """The activation as functions of tensors."""
-        from ntk_core import activations
+        from ntk_core.activations.table import get
 
-        return activations.get(self.activation)
+        return get(self.activation)
 
 
 def _check_integer(field: str, value: object, largest: int) -> None:

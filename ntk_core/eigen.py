@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ntk_core.tiles import alone
+from ntk_core.threads import alone
 
 ONE_THREAD = range(48, 320)  # sizes: smaller ones use one thread anyway, larger ones gain from more
 

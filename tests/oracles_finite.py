@@ -9,7 +9,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from ntk_core.sampled import Sampled
+from ntk_core.finite.sampled import Sampled
 
 Parameters = list[tuple[Tensor, Tensor]]  # (W_l, b_l), l = 0..L-1
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ntk_core import names
+from ntk_core.activations import known_names as names
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
@@ -32,7 +32,7 @@ def test_linked_files_exist(path):
 
 
 def test_every_setting_is_documented():
-    from app import settings
+    from app.web import settings
 
     for variable in re.findall(r"^\| `(\w+)` \|", settings.__doc__, re.M):
         assert f"`{variable}`" in README

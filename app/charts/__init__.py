@@ -21,7 +21,7 @@ from app.charts.style import Panel
 from ntk_core import experiments
 
 if TYPE_CHECKING:
-    from ntk_core.snapshot import Snapshot
+    from ntk_core.runs.snapshot import Snapshot
 
 Figure = dict[str, Any]
 

@@ -11,7 +11,7 @@ from app.charts import histories, paper, style
 from app.charts.style import Panel
 
 if TYPE_CHECKING:
-    from ntk_core.snapshot import Snapshot
+    from ntk_core.runs.snapshot import Snapshot
 
 PANELS = {
     "kernel": Panel(

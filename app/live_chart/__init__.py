@@ -11,7 +11,7 @@ from urllib.parse import quote
 import streamlit as st
 
 from app.charts import Figure, Panel
-from app.resources import PLOTLY_VERSION
+from app.web.resources import PLOTLY_VERSION
 
 _HERE = Path(__file__).parent
 _SCRIPTS = ("mount.js", "panels.js", "stream.js", "time_bar.js", "theme.js")  # parts of one script

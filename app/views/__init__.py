@@ -1,4 +1,6 @@
-"""The pages, one module each, found by their file names.
+"""The pages, one module each, found by what they offer; and what all pages are made of.
+
+This room is not called `pages`: Streamlit takes a folder of that name beside its script for a list of scripts.
 
 A page offers TITLE, ORDER (its place in the navigation), ICON and `render()`. The first in order is the home page.
 """
@@ -15,8 +17,8 @@ from streamlit.navigation.page import Page
 
 def modules() -> dict[str, ModuleType]:
     """Every page's module by name, in order."""
-    names = (m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
-    found = {name: importlib.import_module(f"{__name__}.{name}") for name in names}
+    rooms = {m.name: importlib.import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__)}
+    found = {name: module for name, module in rooms.items() if hasattr(module, "TITLE")}
     return dict(sorted(found.items(), key=lambda item: (item[1].ORDER, item[0])))
 
 

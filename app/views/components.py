@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from app import experiment_page
-from app.control_forms import Control
-from app.experiment_page import View
-from app.training_controls import BAND, MAX_SEED, table
+from app.controls.forms import Control
+from app.controls.training import BAND, MAX_SEED, table
+from app.views import experiment_page
+from app.views.experiment_page import View
 
 TITLE, ORDER, ICON = "Principal components", 3, ":material/scatter_plot:"
 

@@ -6,13 +6,13 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from app import experiment_page
-from app.control_forms import MAX_POINTS, Control
-from app.experiment_page import View
-from app.training_controls import BAND, table
+from app.controls.forms import MAX_POINTS, Control
+from app.controls.training import BAND, table
+from app.views import experiment_page
+from app.views.experiment_page import View
 
 if TYPE_CHECKING:
-    from ntk_core.snapshot import Snapshot
+    from ntk_core.runs.snapshot import Snapshot
 
 TITLE, ORDER, ICON = "Function space", 2, ":material/show_chart:"
 

@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import charts, experiment_page, page_state, phrases, presets, views
-from app.controls import plain
+from app import charts, views
+from app.controls import page_state
+from app.controls.table import plain
 from app.live_chart import frame, live_chart, run_address
-from app.presets import Preset
-from app.server_state import engine
+from app.views import experiment_page, phrases, presets
+from app.views.presets import Preset
+from app.web.shared_engine import engine
 from ntk_core import experiments
 from ntk_core.engine import EngineError
 
 if TYPE_CHECKING:
-    from ntk_core.spec import ExperimentSpec
+    from ntk_core.runs.spec import ExperimentSpec
 
 TITLE, ORDER, ICON = "Home", 0, ":material/home:"
 

@@ -10,15 +10,15 @@ from typing import Any
 
 from distributed import Client, Future, KilledWorker
 
-from ntk_core.budget import Plan
 from ntk_core.engine import jobs
 from ntk_core.engine.connection import Connection
 from ntk_core.engine.errors import ENGINE_LOST, TOO_LONG, UNEXPECTED, WORKER_DIED, EngineError
 from ntk_core.engine.preview import Preview, PreviewCache
 from ntk_core.engine.run import Run
 from ntk_core.engine.runs import Runs
-from ntk_core.snapshot import Snapshot
-from ntk_core.spec import ExperimentSpec
+from ntk_core.runs.plan import Plan
+from ntk_core.runs.snapshot import Snapshot
+from ntk_core.runs.spec import ExperimentSpec
 
 logger = logging.getLogger(__name__)
 

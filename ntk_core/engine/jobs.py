@@ -20,13 +20,13 @@ from distributed import get_worker
 from ntk_core import experiments
 from ntk_core.engine.errors import OUT_OF_MEMORY, TOO_LONG, UNEXPECTED
 from ntk_core.progress import Listener, checkpoint, listening
-from ntk_core.spec import sentences
+from ntk_core.runs.spec import sentences
 
 if TYPE_CHECKING:
     from distributed import Worker
 
-    from ntk_core.snapshot import Snapshot
-    from ntk_core.spec import ExperimentSpec
+    from ntk_core.runs.snapshot import Snapshot
+    from ntk_core.runs.spec import ExperimentSpec
 
 TOPIC = "ntk-runs"
 PARTIAL_EVERY = 0.2  # seconds between partial snapshots at most; complete ones are always posted

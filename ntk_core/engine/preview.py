@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ntk_core.budget import Plan
-    from ntk_core.snapshot import Snapshot
+    from ntk_core.runs.plan import Plan
+    from ntk_core.runs.snapshot import Snapshot
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ntk_core.engine.viewers import Viewers
-from ntk_core.snapshot import Snapshot
+from ntk_core.runs.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from ntk_core.spec import ExperimentSpec
+    from ntk_core.runs.spec import ExperimentSpec
 
 FINAL = ("finished", "stopped", "failed")
 

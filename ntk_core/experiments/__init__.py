@@ -16,9 +16,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 if TYPE_CHECKING:
-    from ntk_core.budget import Plan
-    from ntk_core.snapshot import Snapshot
-    from ntk_core.spec import ExperimentSpec
+    from ntk_core.runs.plan import Plan
+    from ntk_core.runs.snapshot import Snapshot
+    from ntk_core.runs.spec import ExperimentSpec
 
 
 class Experiment(Protocol):

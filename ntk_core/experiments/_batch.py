@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from ntk_core import data, digits
+from ntk_core import data
+from ntk_core.data import digits
 from ntk_core.experiments import _common as common
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from ntk_core.experiments.components import Spec
-    from ntk_core.spectrum import Components
+    from ntk_core.limit.spectrum import Components
 
 Data = Literal["digits", "mnist", "gaussian", "circle"]
 BatchKey = tuple[Data, int, tuple[int, ...], int]
@@ -73,7 +74,7 @@ def _kernel_key(spec: Spec) -> tuple[int, str, float, BatchKey]:
 
 @lru_cache(maxsize=8)
 def _cached_components(source: str, depth: int, activation: str, beta: float, batch: BatchKey) -> Components:
-    from ntk_core.spectrum import principal_components
+    from ntk_core.limit.spectrum import principal_components
 
     kernel = _kernel(source, depth, activation, beta, batch)
     return principal_components(kernel, min(MAX_COMPONENT, len(kernel)))
@@ -81,8 +82,8 @@ def _cached_components(source: str, depth: int, activation: str, beta: float, ba
 
 def _kernel(source: str, depth: int, activation: str, beta: float, batch: BatchKey) -> Tensor:
     """Theta_inf on the batch, or the tangent kernel of one wide network, (N, N)."""
-    from ntk_core.limit import limiting_kernels
-    from ntk_core.network import Network
+    from ntk_core.finite.network import Network
+    from ntk_core.limit.kernels import limiting_kernels
 
     X = _cached_batch(*batch).inputs
     arch = common.limit_of(depth, activation, beta, X.shape[1])

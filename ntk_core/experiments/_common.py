@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ntk_core.activations.known_names import UNTRAINABLE
 from ntk_core.architecture import Architecture
-from ntk_core.names import UNTRAINABLE
-from ntk_core.snapshot import Labelled, Snapshot
-from ntk_core.spec import TrainingSpec
+from ntk_core.runs.snapshot import Labelled, Snapshot
+from ntk_core.runs.spec import TrainingSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ntk_core.budget import Plan
-    from ntk_core.filters import Rule
-    from ntk_core.lockstep import Update
+    from ntk_core.rules import Rule
+    from ntk_core.runs.lockstep import Update
+    from ntk_core.runs.plan import Plan
 
 
 def limit_of(depth: int, activation: str, beta: float, n_in: int) -> Architecture:
@@ -27,8 +27,8 @@ def limit_of(depth: int, activation: str, beta: float, n_in: int) -> Architectur
 
 def theory_rule(spec: TrainingSpec, largest: float) -> tuple[Rule, str]:
     """The rule that the limit is drawn under, and its name: the spec's own, or gradient flow where that diverges."""
-    from ntk_core.filters import GradientFlow
-    from ntk_core.lockstep import rule_of
+    from ntk_core.rules import GradientFlow
+    from ntk_core.runs.lockstep import rule_of
 
     rule = rule_of(spec)
     if rule.stable(largest):

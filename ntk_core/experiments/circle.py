@@ -14,12 +14,12 @@ from pydantic import Field
 
 from ntk_core import data
 from ntk_core.experiments import _common as common
-from ntk_core.snapshot import Snapshot, labelled
-from ntk_core.spec import TrainingSpec, Width
+from ntk_core.runs.snapshot import Snapshot, labelled
+from ntk_core.runs.spec import TrainingSpec, Width
 
 if TYPE_CHECKING:
-    from ntk_core.budget import Plan
-    from ntk_core.dynamics import InfiniteEnsemble
+    from ntk_core.limit.ensemble import InfiniteEnsemble
+    from ntk_core.runs.plan import Plan
 
 Data = Literal["gaussian", "circle", "four_points"]
 X0 = np.array([[1.0, 0.0]])
@@ -44,7 +44,7 @@ def training_set(spec: Spec) -> tuple[data.Floats, data.Floats]:
 
 def theory(spec: Spec) -> Snapshot:
     """The limiting kernels along the circle, and the expected cost of the infinite ensemble."""
-    from ntk_core.limit import limiting_kernels
+    from ntk_core.limit.kernels import limiting_kernels
 
     gamma = data.angle_grid(spec.angles)
     ensemble = _ensemble(spec)
@@ -73,7 +73,7 @@ def theory(spec: Spec) -> Snapshot:
 
 def plan(spec: Spec) -> Plan:
     """Predicted cost of the run, with warnings."""
-    from ntk_core.budget import plan_training
+    from ntk_core.runs.plan import plan_training
 
     X, y = training_set(spec)
     largest = float(_ensemble(spec).values[-1])
@@ -84,7 +84,7 @@ def plan(spec: Spec) -> Plan:
 
 def run(spec: Spec) -> Iterator[Snapshot]:
     """Trains all networks; every snapshot has Theta_t(x0, x) for each width and seed."""
-    from ntk_core.lockstep import train_together
+    from ntk_core.runs.lockstep import train_together
 
     X, y = training_set(spec)
     gamma = data.angle_grid(spec.angles)
@@ -120,7 +120,7 @@ def _ensemble(spec: Spec) -> InfiniteEnsemble:
 def _cached_ensemble(
     depth: int, activation: str, beta: float, kind: Data, n_train: int, data_seed: int
 ) -> InfiniteEnsemble:
-    from ntk_core.dynamics import InfiniteEnsemble
+    from ntk_core.limit.ensemble import InfiniteEnsemble
 
     return InfiniteEnsemble(common.limit_of(depth, activation, beta, 2), *_training_set(kind, n_train, data_seed))
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from ntk_core import digits
+from ntk_core.data import digits
 from ntk_core.experiments import _common as common
 from ntk_core.experiments._batch import (
     KERNEL_WIDTH,
@@ -27,16 +27,16 @@ from ntk_core.experiments._batch import (
     leading_components,
     limiting_kernel,
 )
-from ntk_core.snapshot import Snapshot, labelled
-from ntk_core.spec import TrainingSpec, Width
+from ntk_core.runs.snapshot import Snapshot, labelled
+from ntk_core.runs.spec import TrainingSpec, Width
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ntk_core.budget import Plan
-    from ntk_core.filters import Rule
-    from ntk_core.lockstep import Update
-    from ntk_core.network import Network
+    from ntk_core.finite.network import Network
+    from ntk_core.rules import Rule
+    from ntk_core.runs.lockstep import Update
+    from ntk_core.runs.plan import Plan
 
 Digit = Annotated[int, Field(ge=0, le=9)]
 KERNEL_POINTS, KERNEL_DEPTH = 600, 8  # the most that its kernel may cost: some ten seconds
@@ -112,7 +112,7 @@ def theory(spec: Spec) -> Snapshot:
 
 def plan(spec: Spec) -> Plan:
     """Predicted cost of the run, with warnings."""
-    from ntk_core.budget import plan_training
+    from ntk_core.runs.plan import plan_training
 
     n_train, n_in = batch_of(spec).inputs.shape
     return common.with_warnings(
@@ -122,7 +122,7 @@ def plan(spec: Spec) -> Plan:
 
 def run(spec: Spec) -> Iterator[Snapshot]:
     """Trains all networks towards their own f_0 + scale f^(k); every snapshot has |g| and |h| up to its time."""
-    from ntk_core.lockstep import train_together
+    from ntk_core.runs.lockstep import train_together
 
     X = batch_of(spec).inputs
     direction = leading_components(spec).functions[:, spec.component - 1]
@@ -148,7 +148,7 @@ def _limit_path(spec: Spec, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
     """
     import torch
 
-    from ntk_core.filters import remaining
+    from ntk_core.rules import remaining
 
     if spec.components_of == "limit":
         value = leading_components(spec).values[spec.component - 1]

@@ -12,12 +12,12 @@ from pydantic import Field, model_validator
 
 from ntk_core import data
 from ntk_core.experiments import _common as common
-from ntk_core.snapshot import Snapshot, labelled
-from ntk_core.spec import TrainingSpec, Width
+from ntk_core.runs.snapshot import Snapshot, labelled
+from ntk_core.runs.spec import TrainingSpec, Width
 
 if TYPE_CHECKING:
-    from ntk_core.budget import Plan
-    from ntk_core.dynamics import InfiniteEnsemble
+    from ntk_core.limit.ensemble import InfiniteEnsemble
+    from ntk_core.runs.plan import Plan
 
 Points = Literal["paper", "even", "custom"]
 Target = Literal["product", "sine", "cosine_3", "square", "bump"]  # the names of data.TARGETS
@@ -90,7 +90,7 @@ def theory(spec: Spec) -> Snapshot:
 
 def plan(spec: Spec) -> Plan:
     """Predicted cost of the run, with warnings."""
-    from ntk_core.budget import plan_training
+    from ntk_core.runs.plan import plan_training
 
     n_train = len(training_set(spec)[0])
     largest = float(_ensemble(spec).values[-1])
@@ -99,7 +99,7 @@ def plan(spec: Spec) -> Plan:
 
 def run(spec: Spec) -> Iterator[Snapshot]:
     """Trains all networks; every snapshot has f_t along the circle for each width and seed."""
-    from ntk_core.lockstep import train_together
+    from ntk_core.runs.lockstep import train_together
 
     train_gamma, y = training_set(spec)
     gamma = data.angle_grid(spec.angles)
@@ -136,6 +136,6 @@ def _ensemble(spec: Spec) -> InfiniteEnsemble:
 def _cached_ensemble(
     depth: int, activation: str, beta: float, gamma: tuple[float, ...], y: tuple[float, ...]
 ) -> InfiniteEnsemble:
-    from ntk_core.dynamics import InfiniteEnsemble
+    from ntk_core.limit.ensemble import InfiniteEnsemble
 
     return InfiniteEnsemble(common.limit_of(depth, activation, beta, 2), data.circle(gamma), y)

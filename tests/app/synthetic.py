@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ntk_core.budget import GroupPlan, Plan
 from ntk_core.engine import Preview, Run
-from ntk_core.snapshot import Snapshot, labelled
+from ntk_core.runs.plan import GroupPlan, Plan
+from ntk_core.runs.snapshot import Snapshot, labelled
 
 
 def theory(spec: Any) -> Snapshot:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.func import jacrev, vmap
 
 from ntk_core import Network
-from ntk_core.weights import Dense
+from ntk_core.finite.weights import Dense
 
 Parameters = list[tuple[Tensor, Tensor]]  # (W, b) layer by layer, W (n_out, n_in)
 

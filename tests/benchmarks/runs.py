@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from ntk_core import Architecture, Network, experiments
-from ntk_core.snapshot import Snapshot
-from ntk_core.spec import TrainingSpec
+from ntk_core.runs.snapshot import Snapshot
+from ntk_core.runs.spec import TrainingSpec
 from tests.benchmarks import autograd
 from tests.benchmarks.results import Check
 from tests.benchmarks.timing import Sampler, sampler, seconds

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ntk_core import experiments
 from ntk_core.experiments import circle, components, function_space
-from ntk_core.spec import TrainingSpec
+from ntk_core.runs.spec import TrainingSpec
 from tests.benchmarks.framework import Context, Skip, row
 from tests.benchmarks.limits import Limits
 from tests.benchmarks.results import Share

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ntk_core import Network, data, digits
+from ntk_core import Network, data
+from ntk_core.data import digits
 from ntk_core.experiments import circle, components, function_space
 from tests.benchmarks import autograd
 from tests.benchmarks.framework import Context, row

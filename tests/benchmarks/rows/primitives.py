@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from ntk_core import Architecture, Network, limiting_kernels
-from ntk_core.limit import KernelOperator
-from ntk_core.sampled import Sampled
-from ntk_core.tangent import Features, tangent_kernel
-from ntk_core.weights import Dense
+from ntk_core.finite.sampled import Sampled
+from ntk_core.finite.tangent import tangent_kernel
+from ntk_core.finite.weights import Dense
+from ntk_core.limit.kernels import KernelOperator
 from tests.benchmarks.framework import Context, row
 from tests.benchmarks.results import Share
 from tests.benchmarks.timing import seconds
@@ -46,7 +46,7 @@ def kernel_product(context: Context) -> Share:
 def tangent_gram(context: Context) -> Share:
     """After the passes: two products of all points a layer."""
     network, X = _network(context, 4096, 512)
-    features = Features.of(network, X)
+    features = network.features(X)
     sizes = network.arch.widths
     flops = sum(2.0 * len(X) ** 2 * (n + m) for n, m in pairwise(sizes))
     return _products(context, _samples(lambda: tangent_kernel(features, features)), flops)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ntk_core import Architecture, limiting_kernels
 from ntk_core.experiments import circle, function_space
-from ntk_core.spec import TrainingSpec
+from ntk_core.runs.spec import TrainingSpec
 from tests.benchmarks.child import forget_peak, measure
 from tests.benchmarks.framework import Context, row
 from tests.benchmarks.results import Table

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 
 from ntk_core import Architecture, InfiniteEnsemble, data, principal_components
-from ntk_core.filters import GradientDescent
-from ntk_core.limit import KernelOperator
-from ntk_core.lockstep import train_together
-from ntk_core.spec import TrainingSpec
-from ntk_core.spectrum import nystroem
+from ntk_core.limit.kernels import KernelOperator
+from ntk_core.limit.spectrum import nystroem
+from ntk_core.rules import GradientDescent
+from ntk_core.runs.lockstep import train_together
+from ntk_core.runs.spec import TrainingSpec
 from tests.benchmarks.child import measure
 from tests.benchmarks.framework import Context, row
 from tests.benchmarks.results import Check, Comparison

@@ -9,10 +9,10 @@ from typing import Literal
 
 import numpy as np
 
-from ntk_core.budget import Plan
 from ntk_core.progress import checkpoint
-from ntk_core.snapshot import Snapshot, labelled
-from ntk_core.spec import ExperimentSpec
+from ntk_core.runs.plan import Plan
+from ntk_core.runs.snapshot import Snapshot, labelled
+from ntk_core.runs.spec import ExperimentSpec
 
 
 class Spec(ExperimentSpec):

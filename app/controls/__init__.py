@@ -1,0 +1,1 @@
+"""Controls in one declarative table: widgets, fields of a spec, parameters of the URL."""

@@ -1,0 +1,86 @@
+"""One Streamlit widget a control. Values live in the session under "page.name", so no widget takes a default."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import streamlit as st
+
+from app.controls.forms import Control
+from ntk_core.runs.spec import TrainingSpec
+
+MAX_WIDTHS = next(m.max_length for m in TrainingSpec.model_fields["widths"].metadata if hasattr(m, "max_length"))
+
+
+def state_key(page: str, name: str) -> str:
+    """The name of a control's widget in the session."""
+    return f"{page}.{name}"
+
+
+def show(page: str, control: Control) -> None:
+    """Draws the control's widget where the script now is."""
+    _DRAW[control.kind](control, {"key": state_key(page, control.name), "help": control.help or None})
+
+
+def _number(kind: Callable[[float], Any]) -> Callable[[Control, Mapping[str, Any]], None]:
+    def draw(control: Control, common: Mapping[str, Any]) -> None:
+        low, high = map(kind, control.limits)
+        step = None if control.step is None else kind(control.step)
+        shown = "%d" if kind is int else "%g"
+        st.number_input(control.label, low, high, step=step, format=shown, **common)
+
+    return draw
+
+
+def _slider(kind: Callable[[float], Any]) -> Callable[[Control, Mapping[str, Any]], None]:
+    def draw(control: Control, common: Mapping[str, Any]) -> None:
+        low, high = map(kind, control.limits)
+        st.slider(control.label, low, high, step=kind(control.step or 1), **common)
+
+    return draw
+
+
+def _choice(control: Control, common: Mapping[str, Any]) -> None:
+    st.selectbox(control.label, list(control.options), format_func=control.options.__getitem__, **common)
+
+
+def _segments(control: Control, common: Mapping[str, Any]) -> None:
+    labels = control.options.__getitem__
+    st.segmented_control(control.label, list(control.options), format_func=labels, required=True, **common)
+
+
+def _toggle(control: Control, common: Mapping[str, Any]) -> None:
+    st.toggle(control.label, **common)
+
+
+def _widths(control: Control, common: Mapping[str, Any]) -> None:
+    offered = [f"{n:,}" for n in control.options]
+    chosen = [n for n in st.session_state[common["key"]] if n not in offered]
+    st.multiselect(
+        control.label, offered + chosen, max_selections=MAX_WIDTHS, accept_new_options=True, select_all=False,
+        placeholder="Choose, or type a number", **common,
+    )  # fmt: skip
+
+
+def _pills(control: Control, common: Mapping[str, Any]) -> None:
+    labels = control.options.__getitem__
+    st.pills(control.label, list(control.options), selection_mode="multi", format_func=labels, **common)
+
+
+def _points(control: Control, common: Mapping[str, Any]) -> None:
+    st.text_area(control.label, height=130, **common)
+
+
+_DRAW: dict[str, Callable[[Control, Mapping[str, Any]], None]] = {
+    "integer": _number(int),
+    "real": _number(float),
+    "slider": _slider(int),
+    "real_slider": _slider(float),
+    "choice": _choice,
+    "segments": _segments,
+    "toggle": _toggle,
+    "widths": _widths,
+    "pills": _pills,
+    "points": _points,
+}

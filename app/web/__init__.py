@@ -1,0 +1,1 @@
+"""What the server answers beside the pages: streams of runs, files, health; and what all of it shares."""

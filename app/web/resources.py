@@ -1,0 +1,120 @@
+"""Files that the pages' scripts ask for, and the server's health.
+
+GET {base}/ntk/plotly.min.js       plotly.js from assets, compressed once
+GET {base}/ntk/digits/{i}.png      digit i of the digits that come with the library, 28 x 28
+GET {base}/ntk/health              process, memory and engine
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import gzip
+import hashlib
+import os
+import struct
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import psutil
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from ntk_core.engine import Engine
+
+ASSETS = Path(__file__).resolve().parents[2] / "assets"
+DIGITS = Path(__file__).resolve().parents[2] / "ntk_core" / "data" / "mnist_5k.npz"
+# The plotly package ships every kind of chart, three times this size, and that is most of what a page waits for.
+PLOTLY_VERSION = "4.1.1"
+PLOTLY = ASSETS / f"plotly-cartesian-{PLOTLY_VERSION}.min.js"
+HEAVY = ("torch", "pandas", "xarray", "scipy")  # what the web process should do without
+YEAR = "public, max-age=31536000, immutable"
+DAY = "public, max-age=86400"
+
+
+def routes(base: str, engine: Callable[[], Engine]) -> list[Route]:
+    """The routes of this module under the path `base`."""
+
+    async def health(request: Request) -> JSONResponse:
+        return JSONResponse(facts() | {"engine": await asyncio.to_thread(lambda: engine().status())})
+
+    return [
+        Route(f"{base}/ntk/plotly.min.js", plotly_js),
+        Route(f"{base}/ntk/digits/{{index:int}}.png", digit_png),
+        Route(f"{base}/ntk/health", health),
+        Route(f"{base}/ntk/{{rest:path}}", nothing_here),  # Streamlit would answer with its page
+    ]
+
+
+def facts() -> dict[str, Any]:
+    """This process: its id, resident memory in bytes, and which heavy packages it has imported."""
+    rss = psutil.Process().memory_info().rss
+    return {"status": "ok", "pid": os.getpid(), "rss": rss, "modules": [m for m in HEAVY if m in sys.modules]}
+
+
+async def nothing_here(request: Request) -> JSONResponse:
+    """What everything else under /ntk gets."""
+    return JSONResponse({"error": "there is nothing at this address"}, status_code=404)
+
+
+async def plotly_js(request: Request) -> Response:
+    """plotly.js; for ever where the URL names its version (?v=...), else for a day."""
+    headers = {
+        "cache-control": YEAR if request.query_params.get("v") == PLOTLY_VERSION else DAY,
+        "etag": f'"plotly-{PLOTLY_VERSION}"',
+        "vary": "accept-encoding",
+    }
+    if request.headers.get("if-none-match") == headers["etag"]:
+        return Response(status_code=304, headers=headers)
+    if "gzip" not in request.headers.get("accept-encoding", ""):
+        return FileResponse(PLOTLY, media_type="text/javascript", headers=headers)
+    body = await asyncio.to_thread(compressed_plotly)
+    return Response(body, media_type="text/javascript", headers=headers | {"content-encoding": "gzip"})
+
+
+async def digit_png(request: Request) -> Response:
+    """One digit, white on black."""
+    index = request.path_params["index"]
+    images = await asyncio.to_thread(_digits)
+    if not 0 <= index < len(images):
+        return JSONResponse({"error": f"digit: must be from 0 to {len(images) - 1}"}, status_code=404)
+    body = png(images[index])
+    headers = {"cache-control": DAY, "etag": f'"{hashlib.sha256(body).hexdigest()[:16]}"'}
+    return Response(body, media_type="image/png", headers=headers)
+
+
+def png(image: np.ndarray) -> bytes:
+    """A PNG file of a grey image, uint8 (height, width)."""
+    height, width = image.shape
+    rows = np.zeros((height, width + 1), np.uint8)  # each row starts with its filter: 0, none
+    rows[:, 1:] = image
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(rows.tobytes()))
+        + chunk(b"IEND", b"")
+    )
+
+
+@functools.cache
+def compressed_plotly() -> bytes:
+    """plotly.js, gzipped (a tenth of a second, once)."""
+    return gzip.compress(PLOTLY.read_bytes(), 6)
+
+
+@functools.cache
+def _digits() -> np.ndarray:
+    with np.load(DIGITS) as file:
+        return file["images"]

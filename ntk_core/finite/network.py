@@ -1,0 +1,254 @@
+"""A finite network, or an ensemble of seeds at once, over any kind of weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ntk_core.architecture import Architecture
+from ntk_core.device import as_tensor, resolve_device
+from ntk_core.finite.passes import Direction, Pass
+from ntk_core.finite.sampled import Sampled
+from ntk_core.finite.tangent import Features, tangent_kernel
+from ntk_core.finite.weights import Dense, Weights, draw, generator
+
+SAMPLED_FROM_WIDTH = 4096  # "auto": below this a stored matrix is small and fast
+
+
+class Network:
+    """Fully connected network(s) in the paper's parametrization (section 2).
+
+    Made by `Network.init` or `Network.from_parameters`. A sequence of seeds makes an ensemble, whose results carry a
+    leading dimension S; internally S is always there.
+    """
+
+    def __init__(self, arch: Architecture, layers: list[Weights], biases: list[Tensor], ensemble: bool = True):
+        self.arch, self.layers, self.biases, self.ensemble = arch, layers, biases, ensemble
+
+    @classmethod
+    def init(
+        cls,
+        arch: Architecture,
+        seed: int | Sequence[int] = 0,
+        *,
+        device: str | torch.device = "auto",
+        dtype: torch.dtype = torch.float32,
+        weights: str = "auto",
+        tolerance: float = 1e-3,
+        points: Any = None,
+    ) -> Network:
+        """Draws all parameters iid N(0, 1).
+
+        Args:
+            arch: the architecture.
+            seed: one seed, or several for an ensemble.
+            device: "auto" takes CUDA when there is one.
+            dtype: torch.float32 or torch.float64. A seed names the same network in both.
+            weights: "dense", "sampled" (hidden matrices are never stored), or "auto" by width.
+            tolerance: of sampled weights, the relative part of a query left unexplored.
+            points: (M, n_in) inputs that will be asked about; sampled weights explore them now, in this order, so
+                that the network does not depend on which of them is asked about first.
+
+        Raises:
+            ValueError: unknown kind of weights, device not there, tolerance outside (0, 1).
+        """
+        seeds = [seed] if isinstance(seed, int) else [int(s) for s in seed]
+        if not seeds or min(seeds) < 0:
+            raise ValueError(f"seed: one or more whole numbers >= 0 are needed, got {seed!r}")
+        where = resolve_device(device)
+        sampled = _is_sampled(weights, arch)
+        layers: list[Weights] = []
+        biases = []
+        sizes = arch.widths
+        for layer, (n, m) in enumerate(pairwise(sizes)):
+            # The first and last matrix are thin: storing them is cheaper than a basis of their products.
+            if sampled and 0 < layer < arch.depth - 1:
+                layers.append(Sampled(m, n, seeds, layer, dtype, where, tolerance))
+            else:
+                layers.append(Dense.init(m, n, seeds, layer, dtype, where))
+            biases.append(torch.cat([draw(1, m, generator(s, layer, 3, where), dtype) for s in seeds]))
+        network = cls(arch, layers, biases, ensemble=not isinstance(seed, int))
+        if sampled and points is not None:
+            network.backward(network.forward(points))
+        return network
+
+    @classmethod
+    def from_parameters(cls, arch: Architecture, weights: Sequence[Any], biases: Sequence[Any]) -> Network:
+        """A network with given parameters.
+
+        Args:
+            arch: the architecture.
+            weights: weights[l] of shape (n_{l+1}, n_l).
+            biases: biases[l] of shape (n_{l+1},).
+
+        Raises:
+            ValueError: number or shape of the parameters does not fit the architecture; the sentence quotes both.
+        """
+        if len(weights) != arch.depth or len(biases) != arch.depth:
+            raise ValueError(
+                f"weights: depth {arch.depth} needs {arch.depth} weight matrices and bias vectors, "
+                f"got {len(weights)} and {len(biases)}"
+            )
+        layers: list[Weights] = []
+        vectors = []
+        sizes = arch.widths
+        for layer, (W, b) in enumerate(zip(weights, biases, strict=True)):
+            W, b = as_tensor(W), as_tensor(b)
+            m, n = sizes[layer + 1], sizes[layer]
+            if W.shape != (m, n) or b.shape != (m,):
+                raise ValueError(
+                    f"weights: layer {layer} needs shapes {(m, n)} and {(m,)}, "
+                    f"got {tuple(W.shape)} and {tuple(b.shape)}"
+                )
+            layers.append(Dense(W[None].clone()))
+            vectors.append(b[None].clone())
+        return cls(arch, layers, vectors, ensemble=False)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the parameters."""
+        return self.biases[0].dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters live."""
+        return self.biases[0].device
+
+    @property
+    def size(self) -> int:
+        """Number of seeds S."""
+        return self.biases[0].shape[0]
+
+    def nbytes(self) -> int:
+        """Bytes of all parameters."""
+        return sum(w.nbytes() for w in self.layers) + sum(b.nbytes for b in self.biases)
+
+    def __call__(self, X: Any) -> Tensor:
+        """Outputs f(X): (N, n_in) -> (N, n_out), with a leading S for an ensemble."""
+        outputs = self.forward(X).outputs
+        return outputs if self.ensemble else outputs[0]
+
+    def tangent_kernel(self, X: Any, X2: Any = None) -> Tensor:
+        """Tangent kernel without a Jacobian: (N, M), or (N, M, n_out, n_out); a leading S for an ensemble."""
+        features = self.features(X)
+        kernel = tangent_kernel(features, features if X2 is None else self.features(X2))
+        return kernel if self.ensemble else kernel[0]
+
+    def features(self, X: Any, done: Pass | None = None) -> Features:
+        """The tangent features at X (N, n_in): one forward pass, unless it is `done`, and one backward."""
+        done = self.forward(X) if done is None else done
+        return Features(done, self.backward(done), self.arch.beta)
+
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        """Inside, the network may be asked about any inputs without a trace in sampled weights (`Sampled.looking`)."""
+        with ExitStack() as stack:
+            for layer in self.layers:
+                if isinstance(layer, Sampled):
+                    stack.enter_context(layer.looking())
+            yield
+
+    def inputs(self, X: Any) -> Tensor:
+        """X as (S or 1, N, n_in) in the network's precision, checked.
+
+        Raises:
+            ValueError: the shape does not fit n_in, or a value is not finite.
+        """
+        X = as_tensor(X).to(self.device, self.dtype)
+        if X.ndim == 2:
+            X = X[None].expand(self.size, -1, -1)
+        if X.ndim != 3 or X.shape[-1] != self.arch.n_in:
+            raise ValueError(f"X: inputs of shape (N, {self.arch.n_in}) are needed, got {tuple(X.shape[-2:])}")
+        if not bool(torch.isfinite(X).all()):
+            raise ValueError("X: every input must be a finite number")
+        return X
+
+    def forward(self, X: Any) -> Pass:
+        """One forward pass, keeping what comes after it needs."""
+        sigma = self.arch.sigma
+        activations = [self.inputs(X)]
+        slopes: list[Tensor | None] = [None]
+        for layer in range(self.arch.depth):
+            h = self.preactivation(layer, activations[-1])
+            if layer < self.arch.depth - 1:
+                activations.append(sigma.value(h))
+                slopes.append(sigma.derivative(h))
+        return Pass(activations, slopes, h)
+
+    def preactivation(self, layer: int, a: Tensor) -> Tensor:
+        """h_{l+1} = W_l a_l / sqrt(n_l) + beta b_l: (S, N, n_l) -> (S, N, n_{l+1})."""
+        h = self.layers[layer].multiply(a).mul_(1 / math.sqrt(a.shape[-1]))
+        return h.add_(self.biases[layer][:, None, :], alpha=self.arch.beta)
+
+    def backward(self, done: Pass, signal: Tensor | None = None) -> list[Tensor]:
+        """delta_l = d(signal . f)/dh_l for l = 1..L, each (S, K, N, n_l); index 0 holds delta_1.
+
+        Args:
+            done: the forward pass.
+            signal: (S, K, N, n_out); by default the n_out unit signals, so K = n_out.
+        """
+        S, N, n_out = done.outputs.shape
+        if signal is None:
+            signal = torch.eye(n_out, dtype=self.dtype, device=self.device)[None, :, None, :].expand(S, -1, N, -1)
+        K = signal.shape[1]
+        deltas = [signal]
+        for layer in range(self.arch.depth - 1, 0, -1):
+            delta = deltas[-1].reshape(S, K * N, -1)
+            back = self.layers[layer].multiply_transposed(delta).reshape(S, K, N, -1)
+            slope = done.slopes[layer]
+            assert slope is not None
+            deltas.append(back.mul_(1 / math.sqrt(back.shape[-1])).mul_(slope[:, None]))
+        return deltas[::-1]
+
+    def direction(self, done: Pass, deltas: list[Tensor], coefficients: Tensor) -> Direction:
+        """J^T c as factors: how the parameters move when each signal of each point counts c.
+
+        Args:
+            done: the forward pass at which J = df/dtheta is taken.
+            deltas: its backward pass with K signals.
+            coefficients: c, (S, K, N).
+        """
+        if coefficients.shape[1] == 1:
+            signals = [coefficients[:, 0, :, None] * delta[:, 0] for delta in deltas]
+        else:
+            signals = [torch.einsum("skn,sknm->snm", coefficients, delta) for delta in deltas]
+        return Direction(done.activations, signals)
+
+    def shift(self, *moves: tuple[float, Direction]) -> None:
+        """theta += sum of factor x direction, in place and in one sweep over the weights."""
+        for layer, weights in enumerate(self.layers):
+            products = []
+            for factor, direction in moves:
+                a, D = direction.activations[layer], direction.signals[layer]
+                self.biases[layer].add_(D.sum(1), alpha=self.arch.beta * factor)
+                products.append((D * (factor / math.sqrt(a.shape[-1])), a))
+            weights.add(*products)
+
+    def pushforward(self, done: Pass, directions: list[tuple[float, Direction]]) -> Tensor:
+        """J v for v = sum of factor x direction: how f moves with the parameters, (S, N, n_out)."""
+        dh = None
+        for layer, a in enumerate(done.activations):
+            moved = torch.zeros((), dtype=self.dtype, device=self.device)
+            for factor, direction in directions:
+                D = direction.signals[layer]
+                overlap = (a @ direction.activations[layer].mT) / a.shape[-1] + self.arch.beta**2
+                moved = moved + factor * (overlap @ D)
+            slope = done.slopes[layer]
+            if dh is not None and slope is not None:
+                moved = moved + self.layers[layer].multiply(slope * dh) / math.sqrt(a.shape[-1])
+            dh = moved
+        assert dh is not None
+        return dh
+
+
+def _is_sampled(weights: str, arch: Architecture) -> bool:
+    if weights not in ("auto", "dense", "sampled"):
+        raise ValueError(f"weights: must be auto, dense or sampled, got {weights!r}")
+    narrowest = min(arch.widths[1:-1], default=0)
+    return weights == "sampled" or (weights == "auto" and narrowest >= SAMPLED_FROM_WIDTH)

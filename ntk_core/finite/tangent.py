@@ -1,0 +1,50 @@
+"""The tangent kernel of a finite network, from one forward and one backward pass (paper, section 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ntk_core.finite.passes import Pass
+
+
+@dataclass
+class Features:
+    """A network's tangent features at N points, factored layer by layer: a_l and delta_{l+1}.
+
+    The gradient of output k at x with respect to W_l is delta_{l+1}(x) a_l(x)^T / sqrt(n_l), of rank one; so the
+    features are never written out, and the kernel is a sum of products of two small Gram matrices.
+    """
+
+    done: Pass
+    deltas: list[Tensor]  # delta_{l+1}, l = 0..L-1: (S, n_out, N, n_{l+1})
+    beta: float
+
+
+def tangent_kernel(left: Features, right: Features) -> Tensor:
+    r"""Theta(x, x') = sum_l (a_l(x) . a_l(x') / n_l + beta^2) (delta_{l+1}(x) . delta_{l+1}(x')).
+
+    Args:
+        left: features at N points.
+        right: features at M points of the same network.
+
+    Returns:
+        (S, N, M) for one output, else (S, N, M, n_out, n_out).
+    """
+    beta2 = left.beta**2
+    S, K, N, _ = left.deltas[0].shape
+    M = right.deltas[0].shape[2]
+    total = torch.zeros((), dtype=left.deltas[0].dtype, device=left.deltas[0].device)
+    for a, delta, a2, delta2 in zip(
+        left.done.activations, left.deltas, right.done.activations, right.deltas, strict=True
+    ):
+        forward = (a @ a2.mT).mul_(1 / a.shape[-1]).add_(beta2)  # (S, N, M)
+        backward = delta.reshape(S, K * N, -1) @ delta2.reshape(S, K * M, -1).mT
+        if K == 1:
+            total = total + backward.mul_(forward)
+        else:
+            backward = backward.reshape(S, K, N, K, M).permute(0, 2, 4, 1, 3)
+            total = total + backward * forward[..., None, None]
+    return total

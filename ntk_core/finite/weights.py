@@ -1,0 +1,92 @@
+"""One layer's weights, known by three verbs only: multiply, multiply transposed, add a product of low rank.
+
+Two kinds offer them: `Dense`, here, stores the matrix; `Sampled`, in `ntk_core.finite.sampled`, never draws it.
+
+Every array carries a leading dimension S, the seeds of an ensemble: A is (S, N, n), D is (S, N, m), W is (S, m, n).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ntk_core import threads
+
+DRAWN_ALONE = 1 << 16  # entries of a matrix below which threads would cost more than they save
+
+
+class Weights(Protocol):
+    """What a network asks of a layer of n inputs and m outputs."""
+
+    shape: tuple[int, int, int]  # (S, m, n)
+
+    def multiply(self, A: Tensor) -> Tensor:
+        """W a for every row a of A: (S, N, n) -> (S, N, m)."""
+
+    def multiply_transposed(self, D: Tensor) -> Tensor:
+        """W^T d for every row d of D: (S, N, m) -> (S, N, n)."""
+
+    def add(self, *products: tuple[Tensor, Tensor]) -> None:
+        """W += sum over rows of d a^T for each (D, A), in place: (S, N, m), (S, N, n); A was multiplied before."""
+
+    def nbytes(self) -> int:
+        """Bytes that the layer holds."""
+
+
+def generator(seed: int, layer: int, stream: int, device: torch.device, look: int = 0) -> torch.Generator:
+    """The random numbers of one layer's matrix (stream 0), explored sides (1, 2) or biases (3), of one seed."""
+    name = f"{seed} {layer} {stream} {look}".encode()
+    digest = hashlib.blake2b(name, digest_size=7).digest()  # distinct names give unrelated streams
+    return torch.Generator(device=device).manual_seed(int.from_bytes(digest, "little"))
+
+
+def draw(rows: int, columns: int, source: torch.Generator, dtype: torch.dtype) -> Tensor:
+    """iid N(0, 1), drawn in float32 so that a seed names the same network in every precision."""
+    return torch.randn(rows, columns, generator=source, device=source.device).to(dtype)
+
+
+class Dense:
+    """A stored matrix, one for each seed."""
+
+    def __init__(self, W: Tensor):
+        self.W = W
+        self.shape = (W.shape[0], W.shape[1], W.shape[2])
+
+    @classmethod
+    def init(cls, m: int, n: int, seeds: Sequence[int], layer: int, dtype: torch.dtype, device: torch.device) -> Dense:
+        """iid N(0, 1) entries."""
+        W = torch.empty(len(seeds), m, n, dtype=dtype, device=device)
+
+        def fill(index: int) -> None:
+            source = generator(seeds[index], layer, 0, device)
+            if dtype == torch.float32:
+                W[index].normal_(generator=source)  # what `draw` draws, without a copy
+            else:
+                W[index].copy_(draw(m, n, source, dtype))
+
+        # Each seed has a generator of its own, so that seeds may be drawn side by side.
+        side_by_side = device.type == "cpu" and W[0].numel() >= DRAWN_ALONE
+        deque(threads.ordered(fill, range(len(seeds))) if side_by_side else map(fill, range(len(seeds))), maxlen=0)
+        return cls(W)
+
+    def multiply(self, A: Tensor) -> Tensor:
+        """A W^T."""
+        return A @ self.W.mT
+
+    def multiply_transposed(self, D: Tensor) -> Tensor:
+        """D W."""
+        return D @ self.W
+
+    def add(self, *products: tuple[Tensor, Tensor]) -> None:
+        """W += D^T A, in one sweep over the matrix."""
+        D, A = (torch.cat(sides, 1) if len(sides) > 1 else sides[0] for sides in zip(*products, strict=True))
+        self.W.baddbmm_(D.mT, A)
+
+    def nbytes(self) -> int:
+        """Bytes of the matrices."""
+        return self.W.nbytes

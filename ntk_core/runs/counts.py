@@ -1,0 +1,130 @@
+"""What training one network computes, moves and holds, counted from its spec: the ground of `ntk_core.runs.plan`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ntk_core.runs.machine import Speeds
+    from ntk_core.runs.spec import TrainingSpec
+
+BATCH_BYTES = {"cpu": 1 << 28, "cuda": 1 << 31}  # of networks trained together: they share the cost of small steps
+OPERATIONS = {"dense": 30, "sampled": 120}  # small operations a layer and pass
+DRAWS_PER_SECOND = 1.5e8
+EIGEN_SECONDS = 1.2e-9  # of N x N in float64, times N^3
+
+
+@dataclass(frozen=True)
+class Work:
+    """Counts of one seed's training with one kind of weights."""
+
+    spec: TrainingSpec
+    width: int
+    weights: str
+    device: str
+    n_train: int
+    n_eval: int
+    n_in: int
+    n_out: int
+
+    @property
+    def method(self) -> str:
+        """ "steps" or "leaps"."""
+        if self.spec.method != "auto":
+            return self.spec.method
+        # A leap costs a kernel besides its pass: for a handful of steps plain descent is as good, and exact.
+        return "steps" if self.spec.rule != "gradient_flow" and self.spec.steps <= 2 * len(self.spec.times) else "leaps"
+
+    @property
+    def passes(self) -> float:
+        """Forward and backward passes over the training points."""
+        if self.method == "steps":
+            return float(self.spec.steps)
+        return 1.7 * (1.2 / math.sqrt(self.spec.tolerance) + len(self.spec.times) - 1)
+
+    @property
+    def hidden(self) -> int:
+        """Matrices between hidden layers."""
+        return max(self.spec.depth - 2, 0)
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of a number."""
+        return 4 if self.spec.precision == "float32" else 8
+
+    @property
+    def ranks(self) -> float:
+        """Forward plus backward directions of a sampled matrix at the end, measured on Gaussian and circle data."""
+        from ntk_core.activations.table import get
+
+        smooth = get(self.spec.activation).smooth
+        growth = (0.2 if smooth else 0.6) * min(self.passes, 30.0)
+        known = 2.0 * self.n_train + 1.0 * self.n_eval + growth * self.n_train * self.n_out
+        return min(known, 2.0 * self.width)
+
+    def flops(self) -> float:
+        """Of all passes, evaluations and kernels."""
+        n, L = self.width, self.spec.depth
+        points, looks = self.n_train, self.n_eval * len(self.spec.times)
+        thin = 2.0 * n * (self.n_in + self.n_out)
+        if self.weights == "dense":
+            each = 2.0 * self.hidden * n * n + thin
+        else:
+            each = 2.0 * self.hidden * n * 1.5 * self.ranks + thin
+        kernels = 4.0 * points**2 * n * L if self.method == "leaps" else 0.0
+        return self.passes * (3.5 * each * points + kernels) + 2.0 * each * looks
+
+    def traffic(self) -> float:
+        """Bytes of weights and activations moved."""
+        n = self.width
+        held = self.hidden * n * (n if self.weights == "dense" else 2 * self.ranks) + n * (self.n_in + self.n_out)
+        layers = 12.0 * n * self.spec.depth
+        sweeps = 5.0 if self.weights == "dense" else 12.0  # over what is held, in a pass with its update
+        passes = self.passes * (sweeps * held + layers * self.n_train)
+        return self.itemsize * (passes + len(self.spec.times) * (0.4 * sweeps * held + layers * self.n_eval))
+
+    def operations(self) -> float:
+        """Small operations, whose cost is their number: shared by a batch of seeds."""
+        rounds = self.passes + len(self.spec.times)
+        decompositions = 40 if self.method == "leaps" else 0
+        return rounds * (OPERATIONS[self.weights] * self.spec.depth + decompositions) / self.batch
+
+    def decomposed(self) -> float:
+        """Sum of N^3 over symmetric eigenproblems: one a leap, and one wherever a sampled matrix explores."""
+        leaps = self.passes * min((self.n_train * self.n_out) ** 3, 600.0**3) if self.method == "leaps" else 0.0
+        if self.weights == "dense":
+            return leaps
+        looks = len(self.spec.times) * self.n_eval**3
+        return leaps + 4.0 * self.hidden * (self.passes * self.n_train**3 + looks)
+
+    @property
+    def batch(self) -> int:
+        """Seeds trained together."""
+        kind = self.device.partition(":")[0]
+        each = self.persistent_bytes() + self.transient_bytes()
+        return max(1, min(self.spec.seeds, BATCH_BYTES[kind] // max(each, 1)))
+
+    def persistent_bytes(self) -> int:
+        """Of one seed's parameters."""
+        n = self.width
+        square = n * n if self.weights == "dense" else 1.5 * 2 * n * self.ranks
+        return int(self.itemsize * (self.hidden * square + n * (self.n_in + self.n_out + self.spec.depth)))
+
+    def transient_bytes(self) -> int:
+        """Of one seed's passes: activations, slopes, signals and their products."""
+        points = 2 * self.n_train + self.n_eval
+        kernel = 8 * 6 * (self.n_train * self.n_out) ** 2
+        return int(self.itemsize * 5 * points * self.width * max(self.spec.depth - 1, 1) + kernel)
+
+    def seconds(self, speeds: Speeds) -> float:
+        """Of one seed."""
+        drawn = self.n_in + self.n_out + (self.hidden * self.width if self.weights == "dense" else 0)
+        return (
+            self.flops() / speeds.flops(self.spec.precision)
+            + self.traffic() / speeds.bandwidth
+            + self.operations() * speeds.overhead
+            + self.width * drawn / DRAWS_PER_SECOND
+            + EIGEN_SECONDS * self.decomposed()
+        )

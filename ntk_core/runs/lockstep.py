@@ -1,0 +1,187 @@
+"""All finite networks of a spec side by side: every width and seed reaches an output time before any goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ntk_core.architecture import Architecture
+from ntk_core.finite.network import Network
+from ntk_core.progress import checkpoint
+from ntk_core.rules import GradientDescent, GradientFlow, Momentum, Rule
+from ntk_core.runs import plan as budget
+from ntk_core.training.state import State
+from ntk_core.training.train import check_targets, train
+
+if TYPE_CHECKING:
+    from ntk_core.runs.spec import TrainingSpec
+
+Target = Any  # array (N,) or (N, n_out), or a function of the untrained network that returns (S, N, n_out)
+
+
+@dataclass(frozen=True)
+class Update:
+    """One group of networks (one width, a batch of its seeds) has reached an output time.
+
+    Attributes:
+        index, time: which output time.
+        width_index: which of the spec's widths.
+        seeds: which of its seeds, a slice of range(spec.seeds).
+        network: the group, moved to this time; asking it anything leaves its training as it was only inside
+            `network.looking()`.
+        targets: y, (S, N, n_out).
+        outputs: f on the training inputs, (S, N, n_out); NaN where a seed has diverged.
+        complete: every group has now reached this time.
+        progress: share of the whole run's predicted work, 0 to 1.
+        diverged: which seeds left the finite numbers, (S,).
+        info: facts for a status line.
+    """
+
+    index: int
+    time: float
+    width_index: int
+    seeds: slice
+    network: Network
+    targets: Tensor
+    outputs: Tensor
+    complete: bool
+    progress: float
+    diverged: Tensor
+    info: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class _Group:
+    """Networks that train together; drawn when their turn first comes, so that the first picture need not wait."""
+
+    plan: budget.GroupPlan
+    width_index: int
+    seeds: slice
+    network: Network | None = None
+    targets: Tensor | None = None
+    states: Iterator[State] = field(default_factory=lambda: iter(()))
+    state: State | None = None
+
+    @property
+    def size(self) -> int:
+        return self.seeds.stop - self.seeds.start
+
+
+def rule_of(spec: TrainingSpec) -> Rule:
+    """The spec's update rule."""
+    if spec.rule == "gradient_flow":
+        return GradientFlow()
+    if spec.rule == "momentum":
+        return Momentum(spec.learning_rate, spec.momentum)
+    return GradientDescent(spec.learning_rate)
+
+
+def train_together(
+    spec: TrainingSpec, X: Any, target: Target, *, n_in: int, points: Any = None, plan: budget.Plan | None = None
+) -> Iterator[Update]:
+    """Trains every width and seed of the spec and yields an update whenever a group reaches an output time.
+
+    Args:
+        spec: what to train.
+        X: (N, n_in) training inputs.
+        target: (N,) or (N, n_out), or a function network -> (S, N, n_out) when the goal depends on f_0.
+        n_in: dimension of the inputs.
+        points: (M, n_in) further inputs the caller will ask about.
+        plan: how to do it; by default `budget.plan_training`.
+
+    Raises:
+        ValueError: the plan refuses the run (its predicted size and what to lower).
+    """
+    X = np.asarray(X, dtype=np.float64)
+    points = np.zeros((0, n_in)) if points is None else np.asarray(points, dtype=np.float64)
+    plan = budget.plan_training(spec, len(X), len(points), n_in) if plan is None else plan
+    if plan.refusal:
+        raise ValueError(plan.refusal)
+    groups = [group for group_plan in plan.groups for group in _groups_of(spec, group_plan)]
+    work = max(sum(group.plan.seconds * group.size for group in groups), 1e-300)
+    done = 0.0
+    for index, time in enumerate(spec.times):
+        for place, group in enumerate(groups):
+            if index == 0:
+                _draw(group, spec, plan, X, target, points, n_in)
+            assert group.network is not None
+            assert group.targets is not None
+            share = group.plan.seconds * group.size / len(spec.times)
+            state = group.state = _advance(group, index, spec.times, done / work, share / work)
+            done += share
+            yield Update(
+                index,
+                time,
+                group.width_index,
+                group.seeds,
+                group.network,
+                group.targets,
+                state.outputs,
+                complete=place == len(groups) - 1,
+                progress=min(1.0, done / work),
+                diverged=state.diverged,
+                info=_info(spec, plan, groups),
+            )
+
+
+def _groups_of(spec: TrainingSpec, plan: budget.GroupPlan) -> Iterator[_Group]:
+    for first in range(0, spec.seeds, plan.batch):
+        seeds = slice(first, min(first + plan.batch, spec.seeds))
+        yield _Group(plan, spec.widths.index(plan.width), seeds)
+
+
+def _draw(group: _Group, spec: TrainingSpec, plan: budget.Plan, X: Any, target: Target, points: Any, n_in: int) -> None:
+    """Draws a group's networks and sets up their training."""
+    checkpoint()
+    group.network = Network.init(
+        Architecture(spec.depth, group.plan.width, spec.activation, spec.beta, n_in),
+        [spec.seed + k for k in range(group.seeds.start, group.seeds.stop)],
+        device=plan.device,
+        dtype=getattr(torch, spec.precision),
+        weights=group.plan.weights,
+        tolerance=budget.sampling_tolerance(spec, len(X)),
+        points=np.concatenate([X, points]),
+    )
+    group.targets = check_targets(target(group.network) if callable(target) else target, group.network, len(X))
+    group.states = train(
+        group.network,
+        X,
+        group.targets,
+        spec.times,
+        rule=rule_of(spec),
+        method=group.plan.method,
+        tolerance=spec.tolerance,
+    )
+
+
+def _advance(group: _Group, index: int, times: tuple[float, ...], done: float, share: float) -> State:
+    """Trains a group to an output time; its part of the whole work grows from `done` by `share` meanwhile."""
+    start = times[index - 1] if index else 0.0
+    for state in group.states:
+        if state.output == index:
+            return state
+        checkpoint(done + share * (state.time - start) / max(times[index] - start, 1e-300))
+    raise RuntimeError(f"training ended before output {index}")
+
+
+def _info(spec: TrainingSpec, plan: budget.Plan, groups: list[_Group]) -> dict[str, Any]:
+    """One entry a width: how its networks are held and trained, and how far the leaps' error has grown."""
+    widths = []
+    for group_plan in plan.groups:
+        states = [g.state for g in groups if g.plan is group_plan and g.state is not None]
+        widths.append(
+            {
+                "width": group_plan.width,
+                "weights": group_plan.weights,
+                "method": group_plan.method,
+                "leaps": max((s.leaps for s in states), default=0),
+                "error": max((s.error for s in states), default=0.0),
+                "diverged": sum(int(s.diverged.sum()) for s in states),
+            }
+        )
+    return {"device": plan.device, "precision": spec.precision, "rule": spec.rule, "widths": widths}

@@ -1,0 +1,102 @@
+"""Specs: everything that decides a run's numbers, frozen, validated once, and importable without torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ntk_core.activations.known_names import check_activation
+
+RESULTS_VERSION = 1  # raise it when a change of the code changes a run's numbers
+
+MAX_STEPS = 1_000_000
+
+ActivationName = Annotated[str, AfterValidator(check_activation)]
+Width = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class ExperimentSpec(BaseModel):
+    """Base of every experiment's spec. Two equal specs give equal numbers and share one run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    experiment: str
+
+    @property
+    def key(self) -> str:
+        """Hash that names the run: experiment and 20 hexadecimal digits."""
+        text = json.dumps([RESULTS_VERSION, self.model_dump(mode="json")], sort_keys=True)
+        return f"{self.experiment}-{hashlib.sha256(text.encode()).hexdigest()[:20]}"
+
+
+class TrainingSpec(ExperimentSpec):
+    """Fields common to the experiments that train finite networks beside their limit."""
+
+    depth: int = Field(4, ge=1, le=32)
+    widths: tuple[Width, ...] = Field((500,), min_length=1, max_length=6)
+    activation: ActivationName = "relu"
+    beta: float = Field(0.1, ge=0, le=10)
+    seeds: int = Field(10, ge=1, le=100, description="how many networks of each width")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="the first seed; network k uses seed + k")
+    learning_rate: float = Field(1.0, gt=0, le=1000)
+    time: float = Field(200.0, ge=0, description="t = steps x learning rate")
+    snapshots: int = Field(24, ge=2, le=200, description="output times, t = 0 included")
+    rule: Literal["gradient_descent", "gradient_flow", "momentum"] = "gradient_descent"
+    momentum: float = Field(0.9, ge=0, lt=1)
+    method: Literal["auto", "steps", "leaps"] = "auto"
+    weights: Literal["auto", "dense", "sampled"] = "auto"
+    tolerance: float = Field(0.01, gt=0, le=1, description="error allowed to leaps, relative to the change of f")
+    precision: Literal["float32", "float64"] = "float32"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @model_validator(mode="after")
+    def _check(self) -> TrainingSpec:
+        if len(set(self.widths)) < len(self.widths):
+            raise ValueError(f"widths: {list(self.widths)} names a width twice")
+        if self.rule == "gradient_flow" and self.method == "steps":
+            raise ValueError("method: gradient flow has no steps; choose leaps, or gradient descent as the rule")
+        if self.time / self.learning_rate > MAX_STEPS:
+            raise ValueError(
+                f"time: {self.time:g} at learning rate {self.learning_rate:g} is {self.time / self.learning_rate:,.0f} "
+                f"steps; at most {MAX_STEPS:,} are allowed"
+            )
+        return self
+
+    @property
+    def steps(self) -> int:
+        """Steps of gradient descent that reach `time`."""
+        return round(self.time / self.learning_rate)
+
+    @property
+    def times(self) -> tuple[float, ...]:
+        """Output times from 0 to `time`, denser at the start where everything moves; multiples of the rate."""
+        last = self.snapshots - 1
+        if self.rule == "gradient_flow":
+            return tuple(self.time * (j / last) ** 2 for j in range(self.snapshots)) if self.time else (0.0,)
+        steps = {math.ceil(self.steps * (j / last) ** 2 - 1e-9) for j in range(self.snapshots)}
+        return tuple(k * self.learning_rate for k in sorted(steps))
+
+
+def sentences(error: ValueError) -> list[str]:
+    """One clear sentence a problem, each naming its field, from a pydantic or plain ValueError."""
+    if not isinstance(error, ValidationError):
+        return [str(error)]
+    problems = error.errors()
+    places = {p["loc"] for p in problems}
+    # A list whose entry was refused is also reported as too short; the entry's own sentence is enough.
+    return [_sentence(dict(p)) for p in problems if not any(loc[:-1] == p["loc"] != loc for loc in places)]
+
+
+def _sentence(problem: dict) -> str:
+    message = problem["msg"].removeprefix("Value error, ")
+    field = ".".join(str(part) for part in problem["loc"])
+    if not field or message.startswith(f"{problem['loc'][0]}:"):
+        return message
+    if problem["type"] == "too_short":
+        return f"{field}: choose at least {problem['ctx']['min_length']}, got none"
+    shown = repr(problem["input"])
+    return f"{field}: {message[0].lower()}{message[1:]}, got {shown if len(shown) <= 60 else shown[:57] + '...'}"

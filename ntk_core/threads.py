@@ -1,0 +1,74 @@
+"""Work done side by side, in threads whose operations do not start threads of their own."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
+from typing import TypeVar
+
+import torch
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+def ordered(function: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
+    """function(job) for every job, results in the jobs' order; a few jobs ahead are at work meanwhile.
+
+    If the consumer stops or fails, jobs not yet begun are dropped and those begun are waited for.
+    """
+    threads = torch.get_num_threads()
+    if threads == 1:
+        yield from map(function, jobs)
+        return
+    pool, ahead = _pool(threads), deque[Future[Result]]()
+    try:
+        for job in jobs:
+            ahead.append(pool.submit(function, job))
+            if len(ahead) > 4 * threads:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+    finally:
+        begun = [future for future in ahead if not future.cancel()]
+        for future in begun:
+            future.exception()
+
+
+def alone(function: Callable[[], Result]) -> Result:
+    """function() in one of those threads: small operations do not wake others, which a busy machine makes slow."""
+    threads = torch.get_num_threads()
+    return function() if threads == 1 else _pool(threads).submit(function).result()
+
+
+_starting = threading.Lock()
+
+
+def _pool(threads: int) -> ThreadPoolExecutor:
+    with _starting:
+        return _started_pool(threads)
+
+
+@lru_cache
+def _started_pool(threads: int) -> ThreadPoolExecutor:
+    """Threads whose matrix products stay single-threaded.
+
+    torch.set_num_threads binds the calling thread, and leaves its number as the default of threads yet to come; so
+    all workers are started at once, and the caller's number is put back after them.
+    """
+    ready = threading.Barrier(threads + 1)
+
+    def bind() -> None:
+        torch.get_num_threads()  # makes this thread take the default now, rather than over the next line
+        torch.set_num_threads(1)
+        ready.wait()
+
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="tile")
+    for _ in range(threads):
+        pool.submit(bind)
+    ready.wait()
+    torch.set_num_threads(threads)
+    return pool

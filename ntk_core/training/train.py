@@ -1,0 +1,99 @@
+"""Training: gradient descent step by step, and by leaps. Both are generators of states, and move the network in place.
+
+A leap is an exponential integrator. A wide network is nearly linear in its parameters, so the linear part is taken
+exactly for many steps at once (a spectral filter of the tangent kernel, one backward pass), and only the nonlinearity
+is taken in finite steps. The outputs that the linear part predicts, against the outputs found, are a free estimate of
+the error, which sets the next leap.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ntk_core import costs
+from ntk_core.finite.network import Network
+from ntk_core.rules import GradientDescent, GradientFlow, Rule
+from ntk_core.training.leaps import Leaper
+from ntk_core.training.state import State
+from ntk_core.training.steps import take_steps
+
+
+def train(
+    network: Network,
+    X: Any,
+    y: Any,
+    times: Sequence[float],
+    *,
+    rule: Rule | None = None,
+    method: str = "leaps",
+    tolerance: float = 0.01,
+    order: int | None = None,
+    cost: str = "squared",
+) -> Iterator[State]:
+    """Trains in place and yields a state at every leap (or now and then) and exactly at every requested time.
+
+    Args:
+        network: a network or an ensemble of S seeds.
+        X: (N, n_in) training inputs.
+        y: (N,), (N, n_out) or, one target a seed, (S, N, n_out).
+        times: increasing, the first may be 0; multiples of the rate except for gradient flow.
+        rule: GradientDescent(rate), GradientFlow() or Momentum(rate, momentum); by default GradientDescent(1).
+        method: "leaps" or "steps".
+        tolerance: error of f allowed to a leap, relative to how far f moves in it; > 0 and <= 1.
+        order: 1 or 2 (midpoint) for leaps; None lets the measured nonlinearity decide, leap by leap.
+        cost: a name from `ntk_core.costs`; others than "squared" are linearized anew at every leap.
+
+    Raises:
+        ValueError: the sentence names the argument.
+    """
+    chosen: Rule = GradientDescent(1.0) if rule is None else rule
+    if method not in ("leaps", "steps"):
+        raise ValueError(f"method: must be leaps or steps, got {method!r}")
+    if not (math.isfinite(tolerance) and 0 < tolerance <= 1):
+        raise ValueError(f"tolerance: must be above 0 and at most 1, got {tolerance}")
+    if order not in (None, 1, 2):
+        raise ValueError(f"order: must be 1, 2 or None, got {order!r}")
+    if method == "steps" and isinstance(chosen, GradientFlow):
+        raise ValueError("method: gradient flow has no steps; choose leaps, or gradient descent")
+    goals = check_times(times, chosen)
+    inputs = network.inputs(X)
+    targets = check_targets(y, network, inputs.shape[1])
+    loss = costs.get(cost)
+    if method == "steps":
+        return take_steps(network, inputs, targets, goals, chosen, loss)
+    return Leaper(network, inputs, targets, chosen, loss, tolerance, order).run(goals)
+
+
+def check_times(times: Sequence[float], rule: Rule) -> list[float]:
+    """The requested times as floats; a ValueError unless they increase and the rule can land on them."""
+    goals = [float(t) for t in times]
+    if not goals or not all(math.isfinite(t) and t >= 0 for t in goals):
+        raise ValueError("times: one or more finite numbers >= 0 are needed")
+    if any(b <= a for a, b in pairwise(goals)):
+        raise ValueError("times: must increase")
+    if rule.unit:
+        for t in goals:
+            if abs(t / rule.unit - round(t / rule.unit)) > 1e-6 * max(1.0, t / rule.unit):
+                raise ValueError(f"times: {t:g} is not a whole number of steps of {rule.unit:g}")
+    return goals
+
+
+def check_targets(y: Any, network: Network, n_points: int) -> Tensor:
+    """y as (S, N, n_out) in the network's precision; a ValueError that quotes the shapes if it does not fit."""
+    y = torch.as_tensor(y, dtype=network.dtype, device=network.device)
+    n_out = network.arch.n_out
+    if y.ndim == 1:
+        y = y[:, None]
+    if y.ndim == 2:
+        y = y.expand(network.size, *y.shape)
+    if y.shape != (network.size, n_points, n_out):
+        raise ValueError(f"y: targets of shape ({n_points}, {n_out}) are needed, got {tuple(y.shape[-2:])}")
+    if not bool(torch.isfinite(y).all()):
+        raise ValueError("y: every target must be a finite number")
+    return y

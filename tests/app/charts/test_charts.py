@@ -1,0 +1,253 @@
+"""Charts: the numbers drawn are the snapshot's, every axis and curve is named, and no user interface is imported."""
+
+import base64
+import json
+import math
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from plotly import graph_objects
+from plotly.offline import get_plotlyjs_version
+
+from app import charts
+from app.charts import style
+from app.web import resources
+from ntk_core import experiments
+from tests.app import synthetic
+
+NAMES = ("circle", "function_space", "components")
+
+
+def spec_of(name, **fields):
+    return experiments.parse({"experiment": name, "widths": [50, 1000], "seeds": 4, "snapshots": 6, **fields})
+
+
+def numbers(array):
+    """The float32 numbers behind {"dtype": "f4", "bdata": ...}."""
+    assert array["dtype"] == "f4"
+    return np.frombuffer(base64.b64decode(array["bdata"]), "<f4")
+
+
+def curves(trace):
+    """(x, y) of every curve of a trace that joins several with gaps."""
+    x, y = numbers(trace["x"]), numbers(trace["y"])
+    ends = np.flatnonzero(np.isnan(x))
+    return tuple([part[:-1] for part in np.split(values, ends + 1)[:-1]] for values in (x, y))
+
+
+def coloured(figure):
+    """With a colour wherever the browser puts one of its theme: "@ink", "@c2/0.3"."""
+    return json.loads(re.sub(r'"@(ink|muted|grid|paper|c[0-5])(/[0-9.]+)?"', '"#000"', json.dumps(figure)))
+
+
+def named(figure, start):
+    found = [trace for trace in figure["data"] if trace["name"].startswith(start)]
+    assert found, f"no curve is named {start}..."
+    return found[0]
+
+
+def drawn(spec, index=3, missing=0, **options):
+    snapshot = synthetic.snapshot(spec, index, missing=missing)
+    return snapshot, charts.draw(spec, synthetic.theory(spec), snapshot, index, options)
+
+
+def test_the_script_that_draws_is_of_the_version_that_checks_the_figures():
+    assert get_plotlyjs_version() == resources.PLOTLY_VERSION
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("index", [None, 0, 3])
+@pytest.mark.parametrize("options", [{}, {"band": True, "paper": True, "initial": True, "nngp": True, "gp": True}])
+def test_every_panel_is_there_named_and_plain_json(name, index, options):
+    spec = spec_of(name)
+    snapshot = None if index is None else synthetic.snapshot(spec, index)
+    figures = charts.draw(spec, synthetic.theory(spec), snapshot, index or 0, options)
+    assert list(figures) == list(charts.load(name).PANELS)
+    json.dumps(figures, allow_nan=False)
+    for panel, figure in figures.items():
+        graph_objects.Figure(coloured(figure))  # raises where plotly.js knows no such attribute or value
+        for axis in ("xaxis", "yaxis"):
+            assert figure["layout"][axis]["title"]["text"], (panel, axis)
+        for trace in figure["data"]:
+            assert trace["name"], panel
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_panels_have_titles_and_words_for_those_who_cannot_see(name):
+    panels = charts.load(name).PANELS.values()
+    assert all(panel.title and len(panel.alt) > 30 for panel in panels)
+    assert [panel.place for panel in panels].count("main") == 1
+
+
+def test_units_and_symbols_are_on_the_axes():
+    _, circle = drawn(spec_of("circle"))
+    assert "γ (radians)" in circle["kernel"]["layout"]["xaxis"]["title"]["text"]
+    assert circle["kernel"]["layout"]["yaxis"]["title"]["text"] == "Θₜ(x₀, x)"
+    assert "steps × learning rate" in circle["peak"]["layout"]["xaxis"]["title"]["text"]
+    assert "½ mean (f − f*)²" in circle["cost"]["layout"]["yaxis"]["title"]["text"]
+    assert circle["kernel"]["layout"]["xaxis"]["ticktext"][-1] == "π"
+
+
+def test_circle_draws_every_networks_kernel():
+    spec = spec_of("circle")
+    snapshot, figures = drawn(spec)
+    for i, name in enumerate(["n = 50", "n = 1,000"]):
+        x, y = curves(named(figures["kernel"], name))
+        assert len(y) == spec.seeds
+        np.testing.assert_array_equal(np.stack(y), snapshot["kernel"][i].astype(np.float32))
+        np.testing.assert_allclose(x[0], snapshot["gamma"], atol=1e-6)
+    limit = numbers(named(figures["kernel"], "limit")["y"])
+    np.testing.assert_allclose(limit, synthetic.theory(spec)["ntk"], rtol=1e-6)
+
+
+def test_circle_leaves_out_what_is_not_there_yet():
+    _, figures = drawn(spec_of("circle"), missing=1)
+    assert not [t for t in figures["kernel"]["data"] if t["name"].startswith("n = 1,000")]
+    assert len(numbers(named(figures["spread"], "now")["x"])) == 1
+
+
+def test_circle_band_is_mean_and_percentiles():
+    snapshot, figures = drawn(spec_of("circle"), band=True)
+    kernel = snapshot["kernel"][0]
+    np.testing.assert_allclose(numbers(named(figures["kernel"], "n = 50: mean")["y"]), kernel.mean(0), rtol=1e-6)
+    low, high = (numbers(t["y"]) for t in figures["kernel"]["data"] if t["name"] == "n = 50: 10–90 %")
+    np.testing.assert_allclose(low, np.percentile(kernel, 10, axis=0), rtol=1e-5)
+    np.testing.assert_allclose(high, np.percentile(kernel, 90, axis=0), rtol=1e-5)
+
+
+def test_circle_spread_and_drift_against_width():
+    snapshot, figures = drawn(spec_of("circle"))
+    now = named(figures["spread"], "now")
+    np.testing.assert_array_equal(numbers(now["x"]), [50, 1000])
+    np.testing.assert_allclose(numbers(now["y"]), snapshot["peak"][:, :, 3].std(1, ddof=1), rtol=1e-5)
+    drift = numbers(named(figures["drift"], "now")["y"])
+    np.testing.assert_allclose(drift, (snapshot["peak"][:, :, 3] / snapshot["peak"][:, :, 0] - 1).mean(1), rtol=1e-4)
+    for panel, slope in (("spread", -0.5), ("drift", -1.0)):
+        guide = named(figures[panel], "slope")
+        x, y = np.log(numbers(guide["x"])), np.log(numbers(guide["y"]))
+        assert (y[1] - y[0]) / (x[1] - x[0]) == pytest.approx(slope, abs=1e-4)
+        assert figures[panel]["layout"]["xaxis"]["type"] == figures[panel]["layout"]["yaxis"]["type"] == "log"
+
+
+def test_one_seed_has_no_spread_and_says_so():
+    _, figures = drawn(spec_of("circle", seeds=1))
+    assert figures["spread"]["data"] == []
+    assert "two seeds" in figures["spread"]["layout"]["annotations"][0]["text"]
+
+
+def test_divergence_is_counted_in_the_name_and_breaks_nothing():
+    spec = spec_of("circle")
+    snapshot = synthetic.snapshot(spec, 3)
+    snapshot["kernel"][0, 1] = np.inf
+    snapshot["peak"][0, 1, 2:] = np.inf
+    for band in (False, True):
+        figures = charts.draw(spec, synthetic.theory(spec), snapshot, 3, {"band": band})
+        assert named(figures["kernel"], "n = 50 (1 diverged)")
+        assert math.isfinite(figures["kernel"]["layout"]["yaxis"]["range"][1])
+        json.dumps(figures, allow_nan=False)
+
+
+def test_function_space_draws_networks_and_the_limits_percentiles():
+    spec = spec_of("function_space")
+    theory = synthetic.theory(spec)
+    snapshot, figures = drawn(spec)
+    for i, name in enumerate(["n = 50", "n = 1,000"]):
+        np.testing.assert_array_equal(
+            np.stack(curves(named(figures["f"], name))[1]), snapshot["f"][i].astype(np.float32)
+        )
+    low, high = (numbers(t["y"]) for t in figures["f"]["data"] if t["name"] == "limit: 10–90 %")
+    np.testing.assert_allclose(high, theory["mean"][3] + 1.2815516 * theory["std"][3], rtol=1e-5)
+    np.testing.assert_allclose(low, theory["mean"][3] - 1.2815516 * theory["std"][3], rtol=1e-5)
+    np.testing.assert_allclose(
+        numbers(named(figures["f"], "limit: median")["y"]), theory["mean"][3], rtol=1e-5, atol=1e-7
+    )
+    np.testing.assert_allclose(numbers(named(figures["f"], "training points")["y"]), theory["train_y"], rtol=1e-6)
+
+
+def test_function_space_has_a_frame_for_every_time_and_infinity():
+    spec = spec_of("function_space")
+    theory = synthetic.theory(spec)
+    times = charts.frames(spec, theory)
+    assert times == (*spec.times, math.inf)
+    last = charts.draw(spec, theory, None, len(times) - 1)
+    np.testing.assert_allclose(
+        numbers(named(last["f"], "limit: median")["y"]), theory["mean"][-1], rtol=1e-5, atol=1e-7
+    )
+    ranges = {tuple(charts.draw(spec, theory, None, i)["f"]["layout"]["yaxis"]["range"]) for i in range(len(times))}
+    assert len(ranges) == 1  # the axis stands still while time runs
+
+
+def test_the_gp_posterior_is_shown_only_when_asked_and_by_its_name():
+    spec = spec_of("function_space")
+    _, without = drawn(spec)
+    _, with_gp = drawn(spec, gp=True)
+    assert not [t for t in without["f"]["data"] if "GP" in t["name"]]
+    assert named(with_gp["f"], "GP posterior with the NTK as prior")
+
+
+def test_components_scatter_carries_the_pictures():
+    spec = spec_of("components", digits=[1, 7], n_train=40)
+    theory = synthetic.theory(spec)
+    _, figures = drawn(spec)
+    seen = {}
+    for trace in figures["batch"]["data"]:
+        assert trace["name"] in ("digit 1", "digit 7")
+        for x, y, picture in zip(numbers(trace["x"]), numbers(trace["y"]), trace["customdata"], strict=True):
+            seen[picture] = (x, y)
+    np.testing.assert_array_equal([seen[i] for i in range(40)], np.stack([theory["x"], theory["y"]], 1))
+    looks = {(t["marker"]["color"], t["marker"]["symbol"]) for t in figures["batch"]["data"]}
+    assert len(looks) == 2
+    assert charts.load("components").PANELS["batch"].pictures
+
+
+def test_components_draws_g_h_and_the_limits_decay():
+    spec = spec_of("components")
+    snapshot, figures = drawn(spec)
+    for panel in ("g", "h"):
+        lines = curves(named(figures[panel], "n = 1,000"))[1]
+        np.testing.assert_allclose(np.stack(lines), snapshot[panel][1], rtol=1e-6)
+    np.testing.assert_allclose(numbers(named(figures["g"], "limit")["y"]), synthetic.theory(spec)["decay"], rtol=1e-6)
+    np.testing.assert_array_equal(numbers(named(figures["h"], "limit: 0")["y"]), 0)
+    of_network = spec_of("components", components_of="network")
+    bend = numbers(named(drawn(of_network)[1]["h"], "limit")["y"])
+    np.testing.assert_allclose(bend, synthetic.theory(of_network)["bend"], rtol=1e-6)
+    assert bend[-1] > 0.01
+    values = numbers(named(figures["values"], "λₖ")["y"])
+    chosen = numbers(named(figures["values"], "λ of the chosen")["y"])
+    np.testing.assert_allclose(sorted([*values, *chosen]), sorted(synthetic.theory(spec)["values"]), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "depth"), [("circle", 4), ("function_space", 4), ("components", 5)])
+def test_the_papers_curves_stand_beside_the_papers_network_only(name, depth):
+    for asked, ours in ((depth, True), (depth + 1, False)):
+        _, figures = drawn(spec_of(name, depth=asked), paper=True)
+        shown = any("paper" in t["name"] for figure in figures.values() for t in figure["data"])
+        assert shown == ours
+
+
+def test_widths_differ_in_colour_and_dash_or_marker():
+    assert len(set(style.COLOURS)) == len(set(style.DASHES)) == len(set(style.MARKERS)) == 6
+
+
+def test_captions():
+    spec = spec_of("circle", learning_rate=0.5)
+    assert charts.caption(spec, 1.5) == "t = 1.5 (3 steps × rate 0.5)"
+    assert charts.caption(spec, math.inf) == "t = ∞"
+    assert "flow" in charts.caption(spec_of("circle", rule="gradient_flow"), 2.0)
+
+
+def test_an_unknown_experiment_is_named():
+    with pytest.raises(ValueError, match="experiment: 'os' is not known"):
+        charts.load("os")
+
+
+def test_charts_import_no_user_interface():
+    code = (
+        "import sys, app.charts as c; [c.load(n) for n in c.experiments.names()];"
+        "print([m for m in ('streamlit', 'plotly', 'torch', 'pandas') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"

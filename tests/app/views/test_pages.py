@@ -1,0 +1,165 @@
+"""Every page as Streamlit runs it, with an engine that answers at once (its numbers are invented)."""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.web import shared_engine as server_state
+from tests.app import synthetic
+
+PAGES = ("circle", "function_space", "components")
+
+
+@pytest.fixture
+def engine():
+    before, fake = server_state._engine, synthetic.Engine(pace=0.0)
+    server_state.use(fake)
+    yield fake
+    fake.close()
+    server_state.use(before)
+
+
+def page(name, **query):
+    at = AppTest.from_string(f"from app.views import {name}\n{name}.render()", default_timeout=20)
+    for key, value in query.items():
+        at.query_params[key] = value
+    return at.run()
+
+
+def chart(at):
+    """What the live chart was given."""
+    (found,) = at.get("bidi_component")
+    return found.proto
+
+
+def button(at, label):
+    return next(b for b in at.button if b.label == label)
+
+
+def first(value):
+    return value[0] if isinstance(value, list) else value
+
+
+def sentences(at):
+    return [e.value.replace("\\", "") for e in at.error]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_shows_controls_plan_and_chart(engine, name):
+    at = page(name)
+    assert not at.exception
+    assert sentences(at) == []
+    assert at.slider(key=f"{name}.depth").value in (4, 5)
+    assert any("dense weights" in m.value and "about" in m.value for m in at.markdown)
+    assert chart(at)
+    assert not button(at, "Train").disabled
+
+
+def test_home_shows_a_run_and_the_three_presets(engine):
+    at = AppTest.from_file("../../../app/main.py", default_timeout=20).run()
+    assert not at.exception
+    assert chart(at)
+    assert [b.label for b in at.button] == ["Show Figure 1", "Show Figure 2", "Show Figure 3"]
+    assert len(engine.runs) == 1
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("beta", "NaN"),
+        ("depth", "0"),
+        ("activation", "<script>alert(1)</script>"),
+        ("time", "1e999"),
+        ("seed", ["1", "2"]),
+    ],
+)
+def test_a_bad_link_gets_a_sentence_and_the_default(engine, name, field, text):
+    at = page(name, **{field: text, "seeds": "3"})
+    assert not at.exception
+    assert len(sentences(at)) == 1
+    assert sentences(at)[0].startswith(f"{field}:")
+    assert at.number_input(key=f"{name}.seeds").value == 3
+    assert field not in at.query_params
+    assert first(at.query_params["seeds"]) == "3"
+    assert chart(at)
+
+
+def test_a_link_restores_the_page(engine):
+    at = page("circle", depth="7", widths="32,77", activation="erf", band="1", seed="12", method="steps")
+    assert at.slider(key="circle.depth").value == 7
+    assert at.multiselect(key="circle.widths").value == ["32", "77"]
+    assert at.selectbox(key="circle.activation").value == "erf"
+    assert at.toggle(key="circle.band").value is True
+    assert at.number_input(key="circle.seed").value == 12
+    assert sentences(at) == []
+
+
+def test_a_control_that_moves_is_in_the_url_at_once(engine):
+    at = page("circle")
+    at.slider(key="circle.depth").set_value(6).run()
+    at.toggle(key="circle.nngp").set_value(True).run()
+    at.number_input(key="circle.seed").set_value(5).run()
+    assert {k: first(v) for k, v in at.query_params.items()} == {"depth": "6", "nngp": "1", "seed": "5"}
+    at.slider(key="circle.depth").set_value(4).run()
+    assert "depth" not in at.query_params
+
+
+def test_train_submits_the_spec_that_is_shown(engine):
+    at = page("function_space", widths="16", seeds="2", time="20", snapshots="5")
+    button(at, "Train").click().run()
+    (run,) = engine.runs.values()
+    assert (run.spec.widths, run.spec.seeds, run.spec.time) == ((16,), 2, 20)
+    assert run.wait(10) == "finished"
+    assert not at.exception
+
+
+def test_a_refused_plan_disables_training_and_says_why(engine):
+    at = page("circle", widths="1000000")
+    assert button(at, "Train").disabled
+    assert any("900 GB" in text and "lower the width" in text for text in sentences(at))
+
+
+def test_a_warning_is_shown_before_training(engine):
+    at = page("circle", learning_rate="30")
+    assert any("diverge" in w.value for w in at.warning)
+    assert not button(at, "Train").disabled
+
+
+def test_no_digit_chosen_gives_a_sentence_and_no_training(engine):
+    at = page("components")
+    at.session_state["components.digits"] = []
+    at.run()
+    assert not at.exception
+    assert any(text.startswith("digits:") for text in sentences(at))
+    assert button(at, "Train").disabled
+
+
+def test_a_width_that_is_no_number_gives_a_sentence(engine):
+    at = page("circle")
+    at.session_state["circle.widths"] = ["500", "wide"]
+    at.run()
+    assert not at.exception
+    assert any(text.startswith("widths:") and "'wide'" in text for text in sentences(at))
+    assert button(at, "Train").disabled
+
+
+def test_an_engine_that_does_not_answer_gives_a_sentence(engine, monkeypatch):
+    from ntk_core.engine import EngineError
+
+    def fail(spec):
+        raise EngineError("the engine does not answer; try again in a moment")
+
+    monkeypatch.setattr(engine, "preview", fail)
+    for at in (page("circle"), AppTest.from_file("../../../app/main.py", default_timeout=20).run()):
+        assert not at.exception
+        assert any("does not answer" in text for text in sentences(at))
+
+
+def test_a_finished_run_is_there_for_whoever_opens_its_link(engine):
+    query = {"widths": "16", "seeds": "2", "time": "20", "snapshots": "5"}
+    one = page("circle", **query)
+    assert "/ntk/runs/circle-" not in str(chart(one))
+    button(one, "Train").click().run()
+    (run,) = engine.runs.values()
+    run.wait(10)
+    assert f"/ntk/runs/{run.key}/stream" in str(chart(page("circle", **query)))

@@ -1,0 +1,143 @@
+"""The whole server as a process of its own: what it imports and holds, its routes, and how it leaves."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from app.views import home
+from app.web import resources
+from ntk_core import experiments
+from tests.app.visits import visit
+
+ROOT = Path(__file__).resolve().parents[3]
+BASE = "/some/where"
+PATIENCE = 60.0
+
+
+class ServerProcess:
+    def __init__(self):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        command = [sys.executable, "-m", "streamlit", "run", "app/server.py", f"--server.port={self.port}"]
+        command += ["--server.address=127.0.0.1", f"--server.baseUrlPath={BASE}"]
+        environment = os.environ | {"NTK_WORKERS": "1", "NTK_THREADS": "1"}
+        environment.pop("DASK_SCHEDULER_ADDRESS", None)
+        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)
+        deadline = time.monotonic() + PATIENCE
+        while self.try_status() != 200:
+            assert self.process.poll() is None, "the server ended"
+            assert time.monotonic() < deadline, "the server did not start"
+            time.sleep(0.1)
+
+    def suspend_training(self):
+        """Whatever is run from now on goes on and on."""
+        web = psutil.Process(self.process.pid)
+        while not (training := [p for p in web.children(recursive=True) if p.nice() > web.nice()]):
+            time.sleep(0.1)
+        for process in training:
+            process.suspend()
+
+    def try_status(self):
+        try:
+            return self.get("/ntk/health")[0].status
+        except OSError:
+            return None
+
+    def get(self, path, method="GET", **headers):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        connection.request(method, BASE + path, headers=headers)
+        response = connection.getresponse()
+        body = response.read()
+        connection.close()
+        return response, body
+
+    def health(self):
+        return json.loads(self.get("/ntk/health")[1])
+
+
+@pytest.fixture(scope="module")
+def server():
+    server = ServerProcess()
+    server.suspend_training()
+    yield server
+    if server.process.poll() is None:
+        os.killpg(server.process.pid, signal.SIGTERM)
+        server.process.wait(PATIENCE)
+
+
+def test_visits_bring_no_torch_and_little_memory(server):
+    visit(server.port, base=BASE)
+    health = server.health()
+    assert health["rss"] < 200e6
+    for page in ("circle", "function_space", "components"):
+        messages = visit(server.port, page, BASE)
+        assert not [m for m in messages if m.delta.new_element.HasField("exception")]
+        assert "Train" in [m.delta.new_element.button.label for m in messages]
+    health = server.health()
+    assert health["modules"] == []  # no torch above all; nor pandas, xarray, scipy
+    assert health["pid"] == server.process.pid
+
+
+def test_plotly_is_compressed_once_and_cached(server):
+    response, body = server.get("/ntk/plotly.min.js", **{"accept-encoding": "gzip"})
+    assert response.headers["content-encoding"] == "gzip"
+    assert "max-age" in response.headers["cache-control"]
+    script = gzip.decompress(body)
+    assert script.startswith(b"/**\n* plotly.js (cartesian - minified) v" + resources.PLOTLY_VERSION.encode())
+    plain, unpacked = server.get("/ntk/plotly.min.js", **{"accept-encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    assert unpacked == script
+    unchanged, nothing = server.get("/ntk/plotly.min.js", **{"if-none-match": response.headers["etag"]})
+    assert (unchanged.status, nothing) == (304, b"")
+
+
+def test_digits_are_the_pictures_of_the_data(server):
+    from io import BytesIO
+
+    from PIL import Image
+
+    with np.load(ROOT / "ntk_core" / "data" / "mnist_5k.npz") as data:
+        for index in (0, 4999):
+            response, body = server.get(f"/ntk/digits/{index}.png")
+            assert response.headers["content-type"] == "image/png"
+            assert (np.asarray(Image.open(BytesIO(body))) == data["images"][index]).all()
+    assert server.get("/ntk/digits/5000.png")[0].status == 404
+    assert server.get("/ntk/digits/-1.png")[0].status == 404
+
+
+def test_unknown_runs_are_not_found(server):
+    key = "circle-" + "0" * 20
+    assert server.get(f"/ntk/runs/{key}/stream?viewer=v")[0].status == 404
+    assert server.get(f"/ntk/runs/{key}/leave?viewer=v", method="POST")[0].status == 404
+    assert server.get(f"/ntk/runs/{key}/leave?viewer=v")[0].status == 404
+
+
+def test_the_server_leaves_with_everyone_it_started(server):
+    """Last of this module: ends the server while a page's stream is open."""
+    web = psutil.Process(server.process.pid)
+    family = [web, *web.children(recursive=True)]
+    assert len(family) >= 4  # server, scheduler, two workers
+    spec = experiments.parse({"experiment": "function_space", **home.MOVIE})
+    visit(server.port, base=BASE)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+    connection.request("GET", f"{BASE}/ntk/runs/{spec.key}/stream?viewer=v")
+    response = connection.getresponse()
+    assert response.readline() == b"event: status\n"
+    assert json.loads(response.readline().removeprefix(b"data: "))["state"] in ("queued", "running")
+    server.process.send_signal(signal.SIGTERM)
+    _, alive = psutil.wait_procs(family, timeout=PATIENCE)
+    assert not alive

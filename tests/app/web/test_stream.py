@@ -1,0 +1,232 @@
+"""The stream of a run over real connections: order, sharing, options, leaving, hostile URLs."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import math
+import threading
+import time
+from collections import Counter
+from urllib.parse import quote, urlencode
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+
+from app.web import events
+from app.web import stream as stream_module
+from app.web.stream import NOT_DRAWN, QUEUED, Streams
+
+LONG = 200.0
+PATIENCE = 60.0
+OPTIONS = ("band", "other")
+
+
+class Server:
+    """The stream's routes behind a real server, with a drawing function that counts."""
+
+    def __init__(self, engine):
+        self.drawn: Counter = Counter()
+        self.broken = False
+        self.streams = Streams(lambda: engine, self.draw, lambda spec, time: f"t = {time:g}", lambda spec: OPTIONS)
+        app = Starlette(routes=self.streams.routes("/base"))
+        self.uvicorn = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=1))
+        self.thread = threading.Thread(target=self.uvicorn.run)
+        self.thread.start()
+        while not self.uvicorn.started:
+            time.sleep(0.01)
+        self.port = self.uvicorn.servers[0].sockets[0].getsockname()[1]
+
+    def draw(self, spec, theory, snapshot, index, options):
+        if self.broken:
+            raise KeyError("a defect of the chart")
+        self.drawn[spec.key, index, json.dumps(options)] += 1
+        assert theory["values"].size == spec.frames
+        return {"panel": {"data": [float(snapshot["values"][0])], "layout": {"options": options, "inf": math.inf}}}
+
+    def request(self, method, key, action, **query):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        connection.request(method, f"/base/ntk/runs/{quote(key, safe='')}/{action}?{urlencode(query)}")
+        return connection, connection.getresponse()
+
+    def stream(self, run, viewer="v", **query):
+        """Yields (event, data) until the server ends the stream; comments are ("comment", text)."""
+        connection, response = self.request("GET", run.key, "stream", viewer=viewer, **query)
+        assert response.status == 200
+        name = ""
+        for line in response:
+            text = line.decode().rstrip("\n")
+            if text.startswith("event: "):
+                name = text[7:]
+            elif text.startswith("data: "):
+                yield name, json.loads(text[6:])
+            elif text.startswith(":"):
+                yield "comment", text
+        connection.close()
+
+    def close(self):
+        self.uvicorn.should_exit = True
+        self.thread.join()
+
+
+@pytest.fixture(scope="module")
+def server(engine):
+    server = Server(engine)
+    yield server
+    server.close()
+
+
+def frames(sent):
+    return [data for name, data in sent if name == "frame"]
+
+
+def test_complete_frames_in_order_then_the_end(server, engine, toy):
+    sent = list(server.stream(engine.submit(toy(frames=5, pause=0.1))))
+    assert [f["index"] for f in frames(sent)] == [0, 1, 2, 3, 4]
+    assert frames(sent)[3] == {
+        "index": 3,
+        "time": 3.0,
+        "complete": True,
+        "panels": {"panel": {"data": [3.0], "layout": {"options": {}, "inf": None}}},
+        "caption": "t = 3",
+    }
+    assert sent[0][0] == "status"
+    assert sent[-2][0] == "status"
+    assert sent[-2][1]["state"] == "finished"
+    assert sent[-2][1]["progress"] == 1
+    assert sent[-2][1]["remaining"] == 0
+    assert sent[-1] == ("end", {"state": "finished", "error": None})
+    assert [name for name, _ in sent].count("end") == 1
+
+
+def test_frames_are_live(server, engine, toy):
+    run = engine.submit(toy(frames=4, pause=0.3))
+    for name, _ in server.stream(run):
+        if name == "frame":
+            assert not run.final  # the first frame is here long before the last is computed
+            break
+    assert run.wait(PATIENCE) in ("stopped", "finished")
+
+
+def test_partial_frames_are_replaced(server, engine, toy):
+    sent = frames(server.stream(engine.submit(toy(frames=2, pause=0.3, partial=1))))
+    assert (0, False) in [(f["index"], f["complete"]) for f in sent]
+    assert [f["index"] for f in sent if f["complete"]] == [0, 1]
+
+
+def test_a_late_viewer_gets_everything_drawn_once(server, engine, toy):
+    run = engine.submit(toy(frames=4))
+    run.wait(PATIENCE)
+    first = list(server.stream(run, "early", options='{"band": true, "other": false}'))
+    again = list(server.stream(run, "late", options='{"band": true}'))
+    assert [f["index"] for f in frames(again)] == [0, 1, 2, 3]
+    assert frames(first) == frames(again)
+    assert frames(again)[0]["panels"]["panel"]["layout"]["options"] == {"band": True}
+    assert {count for key, count in server.drawn.items() if key[0] == run.key} == {1}
+    assert sum(1 for key in server.drawn if key[0] == run.key) == 4
+
+
+def test_a_queued_run_says_so_and_keeps_the_line_open(server, engine, toy, monkeypatch):
+    monkeypatch.setattr(stream_module, "TICK", 0.05)
+    monkeypatch.setattr(stream_module, "KEEP_ALIVE", 0.1)
+    busy, run = engine.submit(toy(pause=LONG)), engine.submit(toy())
+    sent = server.stream(run)
+    name, status = next(sent)
+    assert (name, status["state"], status["message"]) == ("status", "queued", QUEUED)
+    assert next(sent)[0] == "comment"
+    run.stop("v")
+    assert list(sent)[-1] == ("end", {"state": "stopped", "error": None})
+    busy.stop()
+
+
+def test_a_failed_runs_sentence_ends_its_stream(server, engine, toy):
+    sent = list(server.stream(engine.submit(toy(trouble="value"))))
+    assert sent[-1] == ("end", {"state": "failed", "error": "frames: went wrong in the middle"})
+    assert sent[-2][1]["message"] == "frames: went wrong in the middle"
+
+
+def test_a_chart_that_cannot_be_drawn_ends_the_stream(server, engine, toy, monkeypatch, caplog):
+    monkeypatch.setattr(server, "broken", True)
+    sent = list(server.stream(engine.submit(toy(frames=3))))
+    assert sent[-1] == ("end", {"state": "failed", "error": NOT_DRAWN})
+    assert "a defect of the chart" in caplog.text
+
+
+def test_leaving_stops_a_run_that_nobody_else_watches(server, engine, toy):
+    run = engine.submit(toy(pause=LONG))
+    alone, both = server.stream(run, "one"), server.stream(run, "two")
+    next(alone), next(both)
+    assert server.request("POST", run.key, "leave", viewer="one")[1].status == 200
+    assert list(alone)[-1] == ("end", {"state": "left", "error": None})
+    assert not run.final
+    _, response = server.request("POST", run.key, "leave", viewer="two")
+    assert json.loads(response.read()) == {"state": "stopped"}
+    assert list(both)[-1] == ("end", {"state": "stopped", "error": None})
+
+
+def test_a_closed_page_stops_its_run_after_the_grace_time(server, engine, toy):
+    run = engine.submit(toy(pause=LONG))
+    connection, response = server.request("GET", run.key, "stream", viewer="v")
+    response.readline()
+    assert len(run.viewers) == 1
+    response.close()
+    connection.close()
+    assert run.wait(PATIENCE) == "stopped"
+
+
+def test_headers_keep_proxies_and_caches_away(server, engine, toy):
+    run = engine.submit(toy(frames=1))
+    response = server.request("GET", run.key, "stream", viewer="v")[1]
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert response.headers["cache-control"] == "no-store"
+    assert response.headers["x-accel-buffering"] == "no"
+
+
+KEY = "toy-0123456789abcdef0123"
+
+
+@pytest.mark.parametrize(
+    ("key", "query", "status", "sentence"),
+    [
+        (KEY, {"viewer": "v"}, 404, "not known"),
+        ("toy", {"viewer": "v"}, 400, "key:"),
+        ("../../etc/passwd", {"viewer": "v"}, 404, ""),
+        (KEY + "0" * 10_000, {"viewer": "v"}, 400, "key:"),
+        (None, {}, 400, "viewer:"),
+        (None, {"viewer": "<script>"}, 400, "viewer:"),
+        (None, {"viewer": "v" * 65}, 400, "viewer:"),
+        (None, {"viewer": "v", "options": "{"}, 400, "not JSON"),
+        (None, {"viewer": "v", "options": "[" * 400}, 400, "options:"),
+        (None, {"viewer": "v", "options": "[]"}, 400, "JSON object"),
+        (None, {"viewer": "v", "options": '{"band": {"b": 1}}'}, 400, "band must be"),
+        (None, {"viewer": "v", "options": '{"band": NaN}'}, 400, "band must be"),
+        (None, {"viewer": "v", "options": '{"A<b>": 1}'}, 400, "not known"),
+        (None, {"viewer": "v", "options": '{"a": "' + "x" * 600 + '"}'}, 400, "at most 500"),
+    ],
+)
+def test_hostile_urls_get_a_sentence(server, engine, toy, key, query, status, sentence):
+    run = engine.submit(toy(frames=1))
+    _, response = server.request("GET", key or run.key, "stream", **query)
+    body = response.read().decode()
+    assert response.status == status
+    assert sentence in body
+    assert len(body) < 200
+
+
+def test_json_has_no_infinities():
+    assert (
+        events.event("x", {"a": [math.inf, 1.5], "b": (math.nan,)})
+        == b'event: x\ndata: {"a":[null,1.5],"b":[null]}\n\n'
+    )
+
+
+def test_a_closing_server_ends_its_streams(engine, toy):
+    server = Server(engine)
+    run = engine.submit(toy(pause=LONG))
+    sent = server.stream(run)
+    next(sent)
+    server.uvicorn.servers[0].get_loop().call_soon_threadsafe(server.streams.close)
+    assert "end" not in [name for name, _ in sent]  # ended by the server: the page will try again
+    server.close()
+    run.stop("v")

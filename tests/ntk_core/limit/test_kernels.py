@@ -1,0 +1,321 @@
+"""The limiting kernels: an independent library's numbers, the paper's, measured laws, properties of every kernel."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from ntk_core import Architecture, activations, limiting_kernels, threads
+from ntk_core.limit import tiles
+from ntk_core.limit.arc_cosine import ArcCosine
+from ntk_core.limit.kernels import KernelOperator
+from ntk_core.limit.recursion import Recursion
+from tests.oracles import oracle
+from tests.oracles_limit import limiting_kernels_by_definition
+
+DEPTHS = (1, 2, 3, 5)
+
+
+def _arch(depth: int, n_in: int = 2, **fields: Any) -> Architecture:
+    return Architecture(depth=depth, n_in=n_in, **fields)
+
+
+def _circle(count: int) -> np.ndarray:
+    gamma = np.arange(count) * 2 * np.pi / count
+    return np.stack([np.cos(gamma), np.sin(gamma)], axis=1)
+
+
+def _points(count: int, n_in: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((count, n_in))
+
+
+def _oracle_cases() -> dict[str, list[dict[str, Any]]]:
+    cases = defaultdict(list)
+    for case in oracle()["limit"]:
+        cases[case["activation"]].append(case)
+    return cases
+
+
+def _named(name: str) -> Any:
+    return activations.leaky_relu(0.2) if name == "leaky_relu_0.2" else name
+
+
+def test_there_are_360_oracle_cases() -> None:
+    assert sum(map(len, _oracle_cases().values())) == 360
+
+
+@pytest.mark.parametrize("name", sorted(_oracle_cases()))
+def test_kernels_agree_with_an_independent_library(name: str) -> None:
+    for case in _oracle_cases()[name]:
+        X = np.array(oracle()["inputs"][case["inputs"]])
+        kernels = limiting_kernels(_arch(case["depth"], X.shape[1], activation=_named(name), beta=case["beta"]), X)
+        for kernel, expected in ((kernels.nngp, case["nngp"]), (kernels.ntk, case["ntk"])):
+            assert kernel.dtype == torch.float64
+            np.testing.assert_allclose(kernel.numpy(), np.array(expected), rtol=1e-7, atol=1e-14)
+            if name == "relu":
+                np.testing.assert_allclose(np.diag(kernel.numpy()), np.diag(np.array(expected)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", activations.names())
+def test_the_tiled_recursion_is_the_recursion(name: str) -> None:
+    """Every pair of points on its own, through the public duals."""
+    sigma = activations.get(name)
+    X, X2 = _points(4, 3), _points(3, 3, seed=1)
+    kernels = limiting_kernels(_arch(3, 3, activation=name, beta=0.3), X, X2)
+
+    def number(f: Any) -> Any:
+        return lambda *values: float(f(*values))
+
+    for i, x in enumerate(X):
+        for j, y in enumerate(X2):
+            expected = limiting_kernels_by_definition(number(sigma.dual), number(sigma.dual_derivative), x, y, 3, 0.3)
+            assert [float(k[i, j]) for k in kernels] == pytest.approx(expected, rel=1e-9, abs=1e-10)
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("name", activations.names())
+def test_properties_of_every_kernel(name: str, depth: int) -> None:
+    arch = _arch(depth, 3, activation=name, beta=0.2)
+    X = _points(40, 3)
+    for field, kernel in limiting_kernels(arch, X)._asdict().items():
+        assert torch.equal(kernel, kernel.T), field
+        values = torch.linalg.eigvalsh(kernel)
+        assert values[0] > -1e-9 * values[-1], field
+        order = np.random.default_rng(1).permutation(len(X))
+        permuted = getattr(limiting_kernels(arch, X[order]), field)
+        torch.testing.assert_close(permuted, kernel[order][:, order], rtol=1e-9, atol=1e-10)
+        block = getattr(limiting_kernels(arch, X[:7], X[5:]), field)
+        torch.testing.assert_close(block, kernel[:7, 5:], rtol=1e-7, atol=1e-9)
+        turned = X @ np.linalg.qr(_points(3, 3, seed=2))[0]
+        torch.testing.assert_close(getattr(limiting_kernels(arch, turned), field), kernel, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.5])
+@pytest.mark.parametrize("name", activations.names())
+def test_coincident_opposite_and_zero_inputs(name: str, beta: float) -> None:
+    x = np.array([0.6, -0.8, 0.1])
+    X = np.stack([x, x, -x, np.zeros(3), x * (1 + 1e-15), 2 * x])
+    for depth in (2, 4):
+        arch = _arch(depth, 3, activation=name, beta=beta)
+        same, other = limiting_kernels(arch, X), limiting_kernels(arch, X, X.copy())
+        for a, b in zip(same, other, strict=True):
+            assert torch.isfinite(a).all()
+            # At beta = 0 a zero input sits on the kink, where the slope of relu is whatever one says it is.
+            keep = [0, 1, 2, 4, 5] if beta == 0 else list(range(6))
+            # Where the slope bends, an error e of a correlation near 1 is one of sqrt(e) in the slope's dual.
+            rtol = 1e-6 if name in ("elu", "selu") else 1e-7
+            torch.testing.assert_close(a[keep][:, keep], b[keep][:, keep], rtol=rtol, atol=1e-9)
+            torch.testing.assert_close(a[0, 0], a[0, 1], rtol=rtol, atol=1e-9)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    scale=st.floats(0.01, 100),
+    depth=st.integers(1, 6),
+    slope=st.sampled_from([0.0, -1.0, 0.2, 1.0]),
+    n=st.integers(2, 6),
+)
+def test_homogeneous_activations_scale(scale: float, depth: int, slope: float, n: int) -> None:
+    """Without biases Theta(c x, c x') = c^2 Theta(x, x')."""
+    arch = _arch(depth, n, activation=activations.leaky_relu(slope), beta=0.0)
+    X = _points(6, n, seed=n)
+    for large, small in zip(limiting_kernels(arch, scale * X), limiting_kernels(arch, X), strict=True):
+        torch.testing.assert_close(large, scale**2 * small, rtol=1e-9, atol=1e-12 * scale**2)
+
+
+def test_linear_networks_have_their_known_kernel() -> None:
+    """Without biases Sigma_L = Sigma_1 and Theta_L = L Sigma_1."""
+    X = _points(5, 4)
+    nngp, ntk = limiting_kernels(_arch(4, 4, activation="identity", beta=0.0), X)
+    np.testing.assert_allclose(nngp.numpy(), X @ X.T / 4, atol=1e-14)
+    np.testing.assert_allclose(ntk.numpy(), X @ X.T, atol=1e-14)
+
+
+def test_blocks_and_threads_change_nothing() -> None:
+    """Many blocks against one block: 500 points, and their first 60 alone."""
+    X = _points(500, 5)
+    for name in ("relu", "leaky_relu", "tanh", "elu", "erf"):
+        arch = _arch(3, 5, activation=name)
+        whole, part = limiting_kernels(arch, X), limiting_kernels(arch, X[:60])
+        for a, b in zip(whole, part, strict=True):
+            torch.testing.assert_close(a[:60, :60], b, rtol=1e-9, atol=1e-10)
+        again = limiting_kernels(arch, X)
+        assert all(torch.equal(a, b) for a, b in zip(whole, again, strict=True))
+
+
+@pytest.mark.parametrize("name", ["relu", "tanh", "selu"])
+def test_threads_find_what_one_thread_finds(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    X, arch = _points(500, 5), _arch(4, 5, activation=name)
+    found = []
+    for pairs in (0, X.shape[0] ** 2):
+        for kind in (Recursion, ArcCosine):
+            monkeypatch.setattr(kind, "alone_up_to", pairs)
+        found.append(limiting_kernels(arch, X))
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize(
+    "activation",
+    ["tanh", "softplus", "elu", "selu", activations.custom(lambda z: torch.relu(z - 0.3), name="late relu")],
+)
+def test_many_norms_share_what_few_norms_need_each(activation: Any) -> None:
+    """Coefficients of many variances are interpolated, those of twelve are not."""
+    X, arch = _points(100, 5), _arch(3, 5, activation=activation)
+    for a, b in zip(limiting_kernels(arch, X), limiting_kernels(arch, X[:12]), strict=True):
+        torch.testing.assert_close(a[:12, :12], b, rtol=1e-11, atol=1e-12)
+
+
+def test_points_of_one_norm_agree_with_points_of_many() -> None:
+    """The short cut for one variance against the general route, which one longer point brings about."""
+    X = _circle(50)
+    for name in ("relu", "tanh", "elu", "silu"):
+        arch = _arch(4, activation=name)
+        for short, general in zip(
+            limiting_kernels(arch, X), limiting_kernels(arch, np.vstack([X, [[1.0, 1.0]]])), strict=True
+        ):
+            torch.testing.assert_close(short, general[:50, :50], rtol=1e-9, atol=1e-10)
+
+
+# The paper and measured laws.
+
+
+def test_figure_1_of_the_paper() -> None:
+    X = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
+    ntk = limiting_kernels(_arch(4), X[:1], X).ntk[0]
+    np.testing.assert_allclose(ntk.numpy(), [0.2825, 0.0927, 0.06435], atol=5e-5)
+
+
+def test_the_diagonal_by_depth() -> None:
+    x = np.array([[1.0, 0.0]])
+    expected = [0.51, 0.52, 0.4025, 0.2825, 0.191875]
+    for depth, value in enumerate(expected, 1):
+        assert float(limiting_kernels(_arch(depth), x).ntk) == pytest.approx(value, rel=1e-12)
+    assert float(limiting_kernels(_arch(4), x).nngp) == pytest.approx(0.08125, rel=1e-12)
+
+
+def _fourier(kernel: Tensor) -> np.ndarray:
+    """Eigenvalues of the kernel on the circle by frequency: of K/N, a circulant matrix."""
+    return np.fft.rfft(kernel[0].numpy()).real / len(kernel)
+
+
+def test_fourier_eigenvalues_on_the_circle() -> None:
+    nngp, ntk = map(_fourier, limiting_kernels(_arch(4), _circle(4096)[:, :]))
+    np.testing.assert_allclose(ntk[:6], [0.12346, 0.04353, 0.01775, 0.0060, 0.0032, 0.00175], atol=6e-5)
+    k = np.arange(20, 120)
+    for eigenvalues, slope in ((ntk, -2.0), (nngp, -4.0)):
+        assert np.polyfit(np.log(k), np.log(eigenvalues[k]), 1)[0] == pytest.approx(slope, abs=0.15)
+
+
+def test_without_biases_two_layers_see_no_odd_frequency() -> None:
+    X = _circle(256)
+    odd = np.arange(3, 40, 2)
+    assert np.abs(_fourier(limiting_kernels(_arch(2, beta=0.0), X).ntk)[odd]).max() < 1e-15
+    assert _fourier(limiting_kernels(_arch(2, beta=0.1), X).ntk)[odd].min() > 1e-8
+    assert _fourier(limiting_kernels(_arch(3, beta=0.0), X).ntk)[odd].min() > 1e-8
+
+
+# Without the matrix.
+
+
+@pytest.mark.parametrize("kind", ["ntk", "nngp"])
+@pytest.mark.parametrize("name", ["relu", "tanh"])
+def test_operator_agrees_with_the_matrix(name: str, kind: str) -> None:
+    X = _points(1100, 4)
+    arch = _arch(3, 4, activation=name)
+    K = getattr(limiting_kernels(arch, X), kind)
+    operator = KernelOperator(arch, X, kind)
+    assert operator.shape == (1100, 1100)
+    V = torch.from_numpy(_points(1100, 3, seed=1))
+    torch.testing.assert_close(operator.matmat(V), K @ V, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(operator.matvec(V[:, 0]), K @ V[:, 0], rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(operator.diagonal(), K.diagonal())
+    assert torch.equal(operator.matvec(V), operator.matvec(V))
+
+
+def test_operator_reports_progress_and_can_be_stopped() -> None:
+    X, seen = _points(1600, 2), []
+    KernelOperator(_arch(2), X, progress=seen.append).matvec(np.ones(1600))
+    assert len(seen) == 10
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+
+    def stop(fraction: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        KernelOperator(_arch(2), X, progress=stop).matvec(np.ones(1600))
+
+
+def test_threads_of_the_caller_are_left_alone() -> None:
+    before = torch.get_num_threads()
+    limiting_kernels(_arch(2), _points(600, 2))
+    assert torch.get_num_threads() == before
+    assert set(threads.ordered(lambda _: torch.get_num_threads(), range(8))) == {1}
+
+
+def test_a_failing_tile_fails_the_call() -> None:
+    def fail(job: int) -> int:
+        if job == 3:
+            raise ZeroDivisionError
+        return job
+
+    with pytest.raises(ZeroDivisionError):
+        list(threads.ordered(fail, range(50)))
+
+
+@pytest.mark.parametrize("size", [1, 7, 256, 1000])
+def test_blocks_cover_every_pair_once(size: int) -> None:
+    for rows, columns, symmetric in ((20, 31, False), (600, 600, True)):
+        count = np.zeros((rows, columns), int)
+        for r, c in tiles.blocks(rows, columns, size, symmetric):
+            assert max(r.stop - r.start, c.stop - c.start) <= size
+            count[r, c] += 1
+            if symmetric and r != c:
+                count[c, r] += 1
+        assert (count == 1).all()
+
+
+# Inputs.
+
+
+def test_inputs_of_many_kinds() -> None:
+    arch = _arch(2)
+    X = [[1.0, 0.0], [0.5, 2.0]]
+    expected = limiting_kernels(arch, np.array(X)).ntk
+    for form in (X, torch.tensor(X), torch.tensor(X, dtype=torch.float64, requires_grad=True), np.asfortranarray(X)):
+        torch.testing.assert_close(limiting_kernels(arch, form).ntk, expected)
+
+
+@pytest.mark.parametrize(
+    ("X", "X2", "sentence"),
+    [
+        (np.zeros((3, 5)), None, r"X: inputs of shape \(N, 2\) are needed, got \(3, 5\)"),
+        (np.zeros(2), None, r"X: inputs of shape \(N, 2\) are needed, got \(2,\)"),
+        (np.zeros((0, 2)), None, r"X: inputs of shape \(N, 2\) are needed, got \(0, 2\)"),
+        (np.full((2, 2), np.nan), None, "X: every input must be a finite number"),
+        (np.ones((2, 2)), np.ones((2, 3)), r"X2: inputs of shape \(N, 2\) are needed, got \(2, 3\)"),
+        (np.ones((2, 2)), np.full((2, 2), math.inf), "X2: every input must be a finite number"),
+        ([["a", "b"]], None, "X: inputs must be a table of numbers"),
+    ],
+)
+def test_bad_inputs_are_named(X: Any, X2: Any, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        limiting_kernels(_arch(2), X, X2)
+
+
+def test_bad_vectors_are_named() -> None:
+    operator = KernelOperator(_arch(2), _circle(4))
+    with pytest.raises(ValueError, match=r"V: 4 rows are needed, got shape \(3,\)"):
+        operator.matvec(np.ones(3))
+    with pytest.raises(ValueError, match="V: every entry must be a finite number"):
+        operator.matvec([1.0, math.nan, 0.0, 0.0])
+    with pytest.raises(ValueError, match="kind: must be ntk or nngp"):
+        KernelOperator(_arch(2), _circle(4), "both")  # type: ignore[arg-type]

@@ -1,0 +1,260 @@
+"""Steps against autograd written out; leaps against steps, and their orders; divergence; bad arguments."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from ntk_core import Architecture, Network
+from ntk_core.rules import GradientDescent, GradientFlow, Momentum
+from ntk_core.training.leaps import Leaper
+from ntk_core.training.step_size import StepSize
+from ntk_core.training.train import check_targets, train
+from tests import oracles_finite as naive
+
+SIGMA = {"relu": torch.relu, "tanh": torch.tanh}
+GAMMA = torch.linspace(-3, 3, 12, dtype=torch.float64)
+X = torch.stack([GAMMA.cos(), GAMMA.sin()], 1)
+Y = torch.stack([GAMMA.sin(), (2 * GAMMA).cos(), (GAMMA > 0).double()], 1)
+
+
+def network(activation="relu", width=200, seeds=(0, 1), n_out=1, **options):
+    arch = Architecture(4, width, activation, 0.1, 2, n_out)
+    return Network.init(arch, list(seeds), **({"dtype": torch.float64, "weights": "dense"} | options))
+
+
+def trained(net, y, times, **options):
+    states = [s for s in train(net, X, y, times, **options) if s.output is not None]
+    assert [s.time for s in states] == list(times)
+    return states
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("momentum", [0.0, 0.8])
+@pytest.mark.parametrize("n_out", [1, 3])
+def test_steps_are_gradient_descent(activation, momentum, n_out):
+    arch = Architecture(3, 20, activation, 0.3, 2, n_out)
+    theta = naive.parameters(arch.widths, seed=4)
+    net = Network.from_parameters(arch, [W for W, _ in theta], [b for _, b in theta])
+    y = Y[:, :n_out]
+    rule = Momentum(0.4, momentum) if momentum else GradientDescent(0.4)
+    trained(net, y, [0.0, 4.0], rule=rule, method="steps")
+    after = naive.gradient_descent(
+        SIGMA[activation], 0.3, theta, X, lambda f: 0.5 * (f - y).square().sum(1).mean(), 0.4, 10, momentum
+    )
+    torch.testing.assert_close(net(X), naive.network(SIGMA[activation], 0.3, after, X), rtol=1e-10, atol=1e-12)
+    for layer, (W, b) in enumerate(after):
+        torch.testing.assert_close(net.layers[layer].W[0], W, rtol=1e-10, atol=1e-12)
+        torch.testing.assert_close(net.biases[layer][0], b, rtol=1e-10, atol=1e-12)
+
+
+def compare(activation, y, time, rule, tolerance=0.01, order=None, cost="squared", n_out=1, **options):
+    """Error of f and of the kernel's change by leaps, relative to the change since t = 0; and the number of leaps."""
+    outcome = {}
+    for method in ("steps", "leaps"):
+        net = network(activation, n_out=n_out)
+        f0, k0 = net(X), net.tangent_kernel(X)
+        more = {"tolerance": tolerance, "order": order} if method == "leaps" else {}
+        state = trained(net, y, [0.0, time], rule=rule, method=method, cost=cost, **more)[-1]
+        outcome[method] = (net(X), net.tangent_kernel(X), state)
+    (f, k, _), (f2, k2, state) = outcome["steps"], outcome["leaps"]
+    return (
+        float((f2 - f).norm() / (f - f0).norm()),
+        float((k2 - k).norm() / (k - k0).norm()),
+        state,
+    )
+
+
+@pytest.mark.parametrize(
+    ("activation", "rule", "time"),
+    [
+        ("relu", GradientDescent(1.0), 200.0),
+        ("tanh", GradientDescent(1.0), 200.0),
+        ("relu", GradientDescent(0.25), 100.0),
+        ("relu", Momentum(0.5, 0.9), 60.0),
+        ("tanh", Momentum(0.5, 0.9), 60.0),
+    ],
+    ids=str,
+)
+def test_leaps_follow_the_steps(activation, rule, time):
+    f, kernel, state = compare(activation, Y[:, 0], time, rule)
+    assert f < 0.01
+    assert kernel < 0.25
+    assert state.leaps < 45
+    assert state.steps == round(time / rule.rate)
+    assert 0 < state.error < 0.1
+
+
+def test_a_smaller_tolerance_is_more_accurate():
+    coarse = compare("tanh", Y[:, 0], 200.0, GradientDescent(1.0), tolerance=0.1)
+    fine = compare("tanh", Y[:, 0], 200.0, GradientDescent(1.0), tolerance=0.001)
+    assert fine[1] < 0.3 * coarse[1]
+    assert fine[2].leaps > coarse[2].leaps
+
+
+def test_several_outputs_leap_with_the_full_kernel():
+    f, _, state = compare("relu", Y, 200.0, GradientDescent(1.0), n_out=3)
+    assert f < 0.01
+    assert state.leaps < 40
+
+
+@pytest.mark.parametrize(("cost", "y"), [("logistic", 2.0 * (GAMMA > 0) - 1), ("huber", 3 * GAMMA.sin())])
+def test_other_costs_are_linearized_at_every_leap(cost, y):
+    f, _, state = compare("relu", y.double(), 100.0, GradientDescent(1.0), cost=cost)
+    assert f < 0.02
+    assert state.leaps < 60
+
+
+@pytest.mark.parametrize(("order", "least"), [(1, 0.8), (2, 1.7)])
+def test_order_of_convergence(order, least, monkeypatch):
+    """Error of f at half the way against the number of equal leaps of gradient flow: slope -1, and -2 by midpoints."""
+
+    def after(count):
+        monkeypatch.setattr(StepSize, "propose", lambda *_: (order, 4.0 / count))
+        net = network("tanh", width=100, seeds=[3])
+        leaper = Leaper(net, net.inputs(X), check_targets(Y[:, 0], net, 12), GradientFlow(), squared(), 1.0, order)
+        leaper.step.limit = 1e9
+        for _ in leaper.run([4.0]):
+            pass
+        return net(X)
+
+    counts = [2, 4, 8, 16]
+    exact = after(256)
+    errors = [float((after(k) - exact).norm()) for k in counts]
+    slope = np.polyfit(np.log(counts), np.log(errors), 1)[0]
+    assert slope < -least
+
+
+def squared():
+    from ntk_core import costs
+
+    return costs.get("squared")
+
+
+def test_one_step_is_one_leap():
+    """A leap of a single step is that step, so nothing is lost where nothing may be skipped."""
+    one, two = network(), network()
+    trained(one, Y[:, 0], [0.0, 1.0], method="steps")
+    trained(two, Y[:, 0], [0.0, 1.0], method="leaps")
+    torch.testing.assert_close(one(X), two(X), rtol=1e-10, atol=1e-10)
+
+
+def test_every_requested_time_is_reached_exactly():
+    times = [0.0, 1.0, 3.0, 40.0, 41.0, 200.0]
+    by_steps = trained(network(), Y[:, 0], times, method="steps")
+    by_leaps = trained(network(), Y[:, 0], times, method="leaps")
+    for a, b in zip(by_steps, by_leaps, strict=True):
+        assert a.steps == b.steps
+        torch.testing.assert_close(b.outputs, a.outputs, rtol=0.05, atol=0.01)
+
+
+def test_cost_decreases_at_the_rate_of_section_3():
+    """dC/dt = -|d|_K^2 with the network's own tangent kernel at that time."""
+    net = network("tanh", seeds=[0])
+    y = Y[:, :1]
+    d = (net(X)[0] - y)[:, 0]
+    rate = float(d @ net.tangent_kernel(X)[0] @ d) / len(X) ** 2
+    time = 1e-4
+    before = float(0.5 * d.square().mean())
+    after = trained(net, y, [time], rule=GradientFlow())[-1].outputs[0, :, 0]
+    assert (before - float(0.5 * (after - y[:, 0]).square().mean())) / time == pytest.approx(rate, rel=1e-3)
+
+
+def test_wide_networks_follow_the_infinite_ensemble():
+    """Section 5: the mean over trained networks approaches the limit's mean, as the width and the seeds grow."""
+    from ntk_core import InfiniteEnsemble
+
+    points = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]], dtype=torch.float64)
+    arch = Architecture(4, 1, beta=0.1)
+    limit = InfiniteEnsemble(arch, X[::3], Y[::3, 0]).at(50.0, points)
+    seeds = 60
+    net = network(width=512, seeds=range(seeds), dtype=torch.float32)
+    for _ in train(net, X[::3], Y[::3, 0], [0.0, 50.0], rule=GradientFlow(), tolerance=0.02):
+        pass
+    f = net(points)[..., 0].double()
+    std = limit.cov.diagonal().sqrt()
+    assert float(((f.mean(0) - limit.mean).abs() / std).max()) < 4 / math.sqrt(seeds) + 0.05
+    assert float((f.std(0) / std - 1).abs().max()) < 4 / math.sqrt(2 * seeds) + 0.05
+
+
+def test_inflation_of_figure_1():
+    """Paper: at width 500 the peak grows from 0.273 to 0.325 by t = 200, a factor of 1.1 to 1.3."""
+    source = torch.Generator().manual_seed(1)
+    inputs = torch.randn(100, 2, generator=source)
+    x0 = torch.tensor([[1.0, 0.0]])
+    net = network(width=500, seeds=range(10), dtype=torch.float32)
+    before = net.tangent_kernel(x0).mean()
+    for _ in train(net, inputs, inputs[:, 0] * inputs[:, 1], [0.0, 200.0]):
+        pass
+    assert 1.1 < float(net.tangent_kernel(x0).mean() / before) < 1.3
+
+
+def test_above_the_stability_limit_divergence_is_shown():
+    """A huge rate blows up a tanh-free linear network for good: NaN is reported as divergence, others go on."""
+    net = network("identity", seeds=[0, 1])
+    states = trained(net, 5 * Y[:, 0], [0.0, 50.0, 5000.0], rule=GradientDescent(50.0))
+    assert states[-1].diverged.all()
+    assert torch.isnan(states[-1].outputs).all()
+    by_steps = trained(
+        network("identity", seeds=[0, 1]), 5 * Y[:, 0], [0.0, 5000.0], rule=GradientDescent(50.0), method="steps"
+    )
+    assert by_steps[-1].diverged.all()
+
+
+def test_one_diverged_seed_does_not_stop_the_others():
+    net = network(seeds=[0, 1])
+    net.layers[0].W[1] *= 1e9
+    state = trained(net, Y[:, 0], [0.0, 100.0])[-1]
+    alone = trained(network(seeds=[0]), Y[:, 0], [0.0, 100.0])[-1]
+    assert state.diverged.tolist() == [False, True]
+    torch.testing.assert_close(state.outputs[0], alone.outputs[0], rtol=0.02, atol=5e-3)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"tolerance": 0.0}, "tolerance"),
+        ({"tolerance": 1.5}, "tolerance"),
+        ({"tolerance": math.nan}, "tolerance"),
+        ({"method": "jumps"}, "method"),
+        ({"order": 3}, "order"),
+        ({"rule": GradientFlow(), "method": "steps"}, "no steps"),
+        ({"cost": "unheard"}, "cost"),
+    ],
+)
+def test_wrong_options_are_named(options, words):
+    with pytest.raises(ValueError, match=words):
+        train(network(), X, Y[:, 0], [0.0, 1.0], **options)
+
+
+@pytest.mark.parametrize("times", [[], [1.0, 1.0], [2.0, 1.0], [0.5], [math.nan], [-1.0]])
+def test_wrong_times_are_named(times):
+    with pytest.raises(ValueError, match="times"):
+        train(network(), X, Y[:, 0], times)
+
+
+@pytest.mark.parametrize("y", [Y, Y[:5, 0], Y[:, 0] * math.nan])
+def test_wrong_targets_are_named(y):
+    with pytest.raises(ValueError, match="y:"):
+        train(network(), X, y, [0.0, 1.0])
+
+
+def test_momentum_step_by_step_needs_stored_weights():
+    net = network(weights="sampled")
+    with pytest.raises(ValueError, match="dense weights"):
+        list(train(net, X, Y[:, 0], [0.0, 1.0], rule=Momentum(), method="steps"))
+
+
+def test_sampled_weights_train_with_every_rule():
+    """Step by step, by leaps and with momentum, the same sampled network reaches the same function."""
+    points = X.numpy()
+    results = []
+    for options in ({"method": "steps"}, {"method": "leaps"}):
+        net = network(weights="sampled", tolerance=1e-5, points=points)
+        trained(net, Y[:, 0], [0.0, 100.0], **options)
+        results.append(net(X))
+    torch.testing.assert_close(results[1], results[0], rtol=0.05, atol=0.02)
+    net = network(weights="sampled", tolerance=1e-4, points=points)
+    state = trained(net, Y[:, 0], [0.0, 60.0], rule=Momentum(0.5, 0.9))[-1]
+    assert float((state.outputs[..., 0] - Y[:, 0]).square().mean()) < 0.02
