@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -15,7 +15,6 @@ from ntk_core.experiments import _common as common
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ntk_core.experiments.components import Spec
     from ntk_core.limit.spectrum import Components
 
 Data = Literal["digits", "mnist", "gaussian", "circle"]
@@ -23,6 +22,19 @@ BatchKey = tuple[Data, int, tuple[int, ...], int]
 
 MAX_COMPONENT = 20
 KERNEL_WIDTH, KERNEL_SEED = 10_000, 1 << 40  # of the network whose components may be taken; no trained one has its seed
+
+
+class Batched(Protocol):
+    """The fields of a spec that decide its batch and its components."""
+
+    depth: int
+    activation: str
+    beta: float
+    data: Data
+    n_train: int
+    digits: tuple[int, ...]
+    batch_seed: int
+    components_of: Literal["limit", "network"]
 
 
 class Batch(NamedTuple):
@@ -33,7 +45,7 @@ class Batch(NamedTuple):
     picture: np.ndarray
 
 
-def batch_of(spec: Spec) -> Batch:
+def batch_of(spec: Batched) -> Batch:
     """The batch that a spec draws."""
     return _cached_batch(spec.data, spec.n_train, spec.digits, spec.batch_seed)
 
@@ -53,22 +65,22 @@ def _cached_batch(kind: Data, n_train: int, classes: tuple[int, ...], seed: int)
     return Batch(X, np.sign(y).astype(np.int16), np.full(n_train, -1, dtype=np.int32))
 
 
-def leading_components(spec: Spec) -> Components:
+def leading_components(spec: Batched) -> Components:
     """The leading components of the batch: as many as a spec may ask for, so that changing the component is free."""
     return _cached_components(spec.components_of, *_kernel_key(spec))
 
 
-def largest_eigenvalue(spec: Spec) -> float:
+def largest_eigenvalue(spec: Batched) -> float:
     """The largest eigenvalue of Theta_inf/N, which bounds the learning rate."""
     return float(_cached_components("limit", *_kernel_key(spec)).values[0])
 
 
-def limiting_kernel(spec: Spec) -> Tensor:
+def limiting_kernel(spec: Batched) -> Tensor:
     """Theta_inf on the batch, (N, N)."""
     return _kernel("limit", *_kernel_key(spec))
 
 
-def _kernel_key(spec: Spec) -> tuple[int, str, float, BatchKey]:
+def _kernel_key(spec: Batched) -> tuple[int, str, float, BatchKey]:
     return spec.depth, spec.activation, spec.beta, (spec.data, spec.n_train, spec.digits, spec.batch_seed)
 
 
