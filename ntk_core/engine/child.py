@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 from ntk_core.engine.errors import EngineError
+
+logger = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,6 +38,8 @@ class Child:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, start_new_session=True
         )
         self.address = self._read_address(timeout)
+        # A pipe that nobody reads blocks whoever prints into it after 64 KiB.
+        threading.Thread(target=self._read_on, name="engine-output", daemon=True).start()
 
     @property
     def alive(self) -> bool:
@@ -51,6 +57,14 @@ class Child:
             self.process.wait()
         if self.process.stdout:
             self.process.stdout.close()
+
+    def _read_on(self) -> None:
+        assert self.process.stdout is not None
+        try:
+            for line in self.process.stdout:
+                logger.info("%s", line.decode(errors="replace").rstrip())
+        except ValueError:
+            return  # closed while it was read: the child has gone
 
     def _read_address(self, timeout: float) -> str:
         assert self.process.stdout is not None

@@ -10,8 +10,10 @@ import argparse
 import asyncio
 import os
 import signal
+import socket
 import sys
 import threading
+import uuid
 
 import dask
 import psutil
@@ -23,6 +25,7 @@ from ntk_core.engine.jobs import cores
 PRELOAD = "ntk_core.engine.jobs"
 THEORY_SHARE, TRAINING_SHARE = 0.2, 0.7  # of this machine's memory; the rest is the scheduler's and the web server's
 PROCESS_BYTES = 400 * 10**6
+LEAST_THEORY_BYTES = 10**9  # torch and the largest kernel a page asks for; with less, the worker dies in a loop
 EXIT_SECONDS = 5.0
 
 # Dask asks glibc to return freed memory at once, so that every temporary tensor is mapped and zeroed anew: measured
@@ -111,8 +114,15 @@ def _nannies(options: argparse.Namespace, address: str) -> list[Nanny]:
             dashboard_address="127.0.0.1:0",
         )
 
-    training = [nanny(f"training-{k}-{os.getpid()}", "training", limit) for k in range(workers)]
-    return [nanny(f"theory-{os.getpid()}", "theory", int(THEORY_SHARE * MEMORY_LIMIT)), *training]
+    # Process ids are the same in every container, and so may be host names.
+    place = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    training = [nanny(f"training-{k}-{place}", "training", limit) for k in range(workers)]
+    return [nanny(f"theory-{place}", "theory", theory_bytes(options.memory_limit)), *training]
+
+
+def theory_bytes(asked: int, machine: int = MEMORY_LIMIT) -> int:
+    """What the theory worker may use: a share of the machine's memory, no more than a training worker was allowed."""
+    return max(min(int(THEORY_SHARE * machine), asked or machine), LEAST_THEORY_BYTES)
 
 
 def _for_runs(limit: int) -> int:

@@ -7,11 +7,14 @@ from collections import OrderedDict
 
 from ntk_core.engine.run import Run
 
+KEPT = 200  # ended runs, however small
+
 
 class Runs:
     """Runs by key and by task. Beyond `limit` bytes of snapshots, ended runs that nobody watches are forgotten.
 
-    The one used for longest goes first; the most recent one always stays.
+    Runs that go on count as well. The one used for longest goes first; the most recent one stays until the next comes.
+    Nor are more than `KEPT` ended runs kept, since a run without a snapshot is not without a size.
     """
 
     def __init__(self, limit: int):
@@ -26,6 +29,10 @@ class Runs:
             self._by_key[run.key] = run
             self._by_key.move_to_end(run.key)
             self._by_task[run.task] = run
+            self._make_room()
+
+    def __len__(self) -> int:
+        return len(self._by_key)
 
     def rename(self, run: Run, task: str) -> None:
         """From now on the cluster speaks of this run as `task`."""
@@ -54,11 +61,15 @@ class Runs:
         """Takes note that a run ended, and makes room."""
         with self._lock:
             self._by_task.pop(run.task, None)
-            kept = [r for r in self._by_key.values() if r.final]
-            surplus = sum(r.bytes for r in kept) - self.limit
-            for old in kept[:-1]:
-                if surplus <= 0:
-                    break
-                if not len(old.viewers):
-                    del self._by_key[old.key]
-                    surplus -= old.bytes
+            self._make_room()
+
+    def _make_room(self) -> None:
+        newest = next(reversed(self._by_key.values()), None)
+        ended = [run for run in self._by_key.values() if run.final]
+        surplus, count = sum(run.bytes for run in self._by_key.values()) - self.limit, len(ended)
+        for old in ended:
+            if surplus <= 0 and count <= KEPT:
+                break
+            if old is not newest and not old.viewers.connected:
+                del self._by_key[old.key]
+                surplus, count = surplus - old.bytes, count - 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from ntk_core.engine.deadlines import SHARED, Deadline
+
 
 class Viewers:
     """Counts the viewers of one run and calls `abandoned()` once when the last one has gone.
@@ -18,10 +20,16 @@ class Viewers:
         self._abandoned, self.grace = abandoned, grace
         self._lock = threading.Lock()
         self._connections: dict[str, int] = {}
-        self._timers: dict[str, threading.Timer] = {}
+        self._deadlines: dict[str, Deadline] = {}
+        self._closed = False
 
     def __len__(self) -> int:
         return len(self._connections)
+
+    @property
+    def connected(self) -> bool:
+        """Whether somebody is here now, not only expected back."""
+        return any(self._connections.values())
 
     def __contains__(self, viewer: str) -> bool:
         return viewer in self._connections
@@ -31,13 +39,13 @@ class Viewers:
         with self._lock:
             self._connections.setdefault(viewer, 0)
             if not self._connections[viewer]:
-                self._set_timer(viewer, grace)
+                self._wait_for(viewer, grace)
 
     def connect(self, viewer: str) -> None:
         """A connection of this viewer opened. Somebody is here: the unnamed viewer of `submit` is not awaited."""
         with self._lock:
             self._connections[viewer] = self._connections.get(viewer, 0) + 1
-            self._stop_timer(viewer)
+            self._stop_waiting(viewer)
             if viewer:
                 self._forget("")
 
@@ -47,7 +55,7 @@ class Viewers:
             if self._connections.get(viewer, 0) > 0:
                 self._connections[viewer] -= 1
                 if not self._connections[viewer]:
-                    self._set_timer(viewer, self.grace)
+                    self._wait_for(viewer, self.grace)
 
     def leave(self, viewer: str) -> None:
         """This viewer does not come back."""
@@ -59,32 +67,34 @@ class Viewers:
             self._abandoned()
 
     def close(self) -> None:
-        """Stops waiting for anybody."""
+        """Stops waiting for anybody, for good: the run has ended."""
         with self._lock:
-            for viewer in list(self._timers):
-                self._stop_timer(viewer)
+            self._closed = True
+            for viewer in list(self._deadlines):
+                self._stop_waiting(viewer)
 
-    def _set_timer(self, viewer: str, seconds: float) -> None:
-        self._stop_timer(viewer)
-        timer = threading.Timer(seconds, self._expire, [viewer])
-        timer.args = [viewer, timer]
-        timer.daemon = True
-        self._timers[viewer] = timer
-        timer.start()
+    def _wait_for(self, viewer: str, seconds: float) -> None:
+        self._stop_waiting(viewer)
+        if self._closed:
+            return  # the run has ended: nobody needs to be missed
+        # A cell, since the deadline is not known before it is made.
+        mine: list[Deadline] = []
+        mine.append(SHARED.after(seconds, lambda: self._expire(viewer, mine)))
+        self._deadlines[viewer] = mine[0]
 
-    def _stop_timer(self, viewer: str) -> None:
-        timer = self._timers.pop(viewer, None)
-        if timer is not None:
-            timer.cancel()
+    def _stop_waiting(self, viewer: str) -> None:
+        deadline = self._deadlines.pop(viewer, None)
+        if deadline is not None:
+            deadline.cancel()
 
     def _forget(self, viewer: str) -> None:
-        self._stop_timer(viewer)
+        self._stop_waiting(viewer)
         self._connections.pop(viewer, None)
 
-    def _expire(self, viewer: str, timer: threading.Timer) -> None:
+    def _expire(self, viewer: str, mine: list[Deadline]) -> None:
         with self._lock:
-            if self._timers.get(viewer) is not timer:
-                return  # the viewer came back while this timer was firing
+            if not mine or self._deadlines.get(viewer) is not mine[0]:
+                return  # the viewer came back while this deadline passed
             self._forget(viewer)
             empty = not self._connections
         if empty:

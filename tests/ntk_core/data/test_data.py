@@ -180,5 +180,5 @@ def test_the_full_set_says_which_variable_is_missing(monkeypatch):
 
 
 def test_digits_load_without_torch():
-    code = "import sys; from ntk_core import data; from ntk_core.data import digits; digits.batch(5); sys.exit('torch' in sys.modules)"
+    code = "import sys; from ntk_core.data import digits; digits.batch(5); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

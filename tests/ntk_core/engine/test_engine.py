@@ -71,6 +71,11 @@ def test_torch_has_the_threads_that_were_asked_for(engine, toy):
     assert run.info["threads"] == THREADS
 
 
+def test_an_experiment_may_print(engine, toy):
+    run = engine.submit(toy(frames=3, chatter=100_000))  # more than a pipe holds
+    assert run.wait(PATIENCE) == "finished"
+
+
 # Sharing
 
 

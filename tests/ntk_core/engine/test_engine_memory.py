@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import numpy as np
 import pytest
 
 from ntk_core.engine import run as run_module
+from ntk_core.engine.cluster import theory_bytes
+from ntk_core.engine.deadlines import Deadlines
 from ntk_core.engine.preview import Preview, PreviewCache
 from ntk_core.engine.run import Run
 from ntk_core.engine.runs import Runs
@@ -149,3 +152,75 @@ def test_an_expected_viewer_with_a_name_keeps_the_run_while_others_leave(abandon
     assert not abandoned
     viewers.leave("a")
     assert abandoned == [1]
+
+
+ENDINGS = {
+    "watched and left within the grace": lambda run: (run.viewers.connect("a"), run.viewers.disconnect("a")),
+    "expected, never watched": lambda run: run.viewers.expect("a", 30.0),
+    "unnamed": lambda run: run.viewers.expect("", 30.0),
+    "left": lambda run: (run.viewers.connect("a"), run.viewers.leave("a")),
+    "nobody": lambda run: None,
+}
+
+
+@pytest.mark.parametrize("size", [0, SIZE])
+@pytest.mark.parametrize("state", ["finished", "failed", "stopped"])
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_thousand_ended_runs_take_no_more_than_a_hundred(toy, ending, state, size):
+    runs = Runs(limit=5 * SIZE)
+    counts = []
+    for nonce in range(1000):
+        run = Run(toy(nonce=nonce), f"task-{nonce}", lambda run: None)
+        runs.add(run)
+        if size:
+            run.accept(0, snapshot(0))
+        ENDINGS[ending](run)
+        run.end(state)
+        runs.ended(run)
+        counts.append(len(runs))
+    assert counts[-1] <= max(counts[:300])
+    assert runs.get(run.key) is run  # the newest is still there for whoever asks
+
+
+def test_running_runs_count_too(toy):
+    runs = Runs(limit=int(1.5 * SIZE))
+    old = ended_run(toy, 0)
+    runs.add(old)
+    runs.ended(old)
+    going = Run(toy(nonce=1), "task-1", lambda run: None)
+    runs.add(going)
+    going.accept(0, snapshot(0))
+    going.viewers.connect("somebody")
+    runs.add(Run(toy(nonce=2), "task-2", lambda run: None))
+    assert runs.get(old.key) is None
+    assert runs.get(going.key) is going
+
+
+def test_three_hundred_visits_need_one_thread():
+    before = threading.active_count()
+    everybody = [Viewers(lambda: None, grace=30.0) for _ in range(300)]
+    for k, viewers in enumerate(everybody):
+        viewers.connect(str(k))
+        viewers.disconnect(str(k))
+    assert threading.active_count() <= before + 1
+    for viewers in everybody:
+        viewers.close()
+
+
+def test_deadlines_pass_in_order_and_cancelled_ones_never():
+    passed, deadlines = [], Deadlines()
+    for seconds in (0.15, 0.05, 0.1):
+        deadlines.after(seconds, lambda seconds=seconds: passed.append(seconds))
+    deadlines.after(0.07, lambda: passed.append("never")).cancel()
+    deadlines.after(0.06, lambda: 1 / 0)  # is logged, and the others still pass
+    time.sleep(0.4)
+    assert passed == [0.05, 0.1, 0.15]
+    assert len(deadlines) == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "machine", "expected"),
+    [(0, 10**9, 10**9), (0, 20 * 10**9, 4 * 10**9), (2 * 10**9, 20 * 10**9, 2 * 10**9), (10**8, 10**9, 10**9)],
+)
+def test_the_theory_worker_has_room_and_heeds_the_limit(asked, machine, expected):
+    assert theory_bytes(asked, machine) == expected

@@ -22,6 +22,7 @@ class Spec(ExperimentSpec):
     partial: int = 0  # partial snapshots before each complete one
     trouble: Literal["none", "value", "other", "arithmetic", "death", "memory", "refusal", "theory"] = "none"
     trace: str = ""  # a file that gets a line for every run that starts
+    chatter: int = 0  # bytes printed before each frame
     nonce: int = 0
 
 
@@ -43,6 +44,7 @@ def run(spec: Spec) -> Iterator[Snapshot]:
     for index in range(spec.frames):
         for part in range(spec.partial):
             yield _snapshot(spec, index, (part + 1) / (spec.partial + 1))
+        print("x" * spec.chatter, flush=True)
         _sleep(spec.pause, index / spec.frames, 1 / spec.frames)
         if index == spec.frames // 2:
             _make_trouble(spec)
