@@ -24,6 +24,7 @@ import streamlit as st  # noqa: E402
 
 import app as package  # noqa: E402
 from app import charts  # noqa: E402
+from app.controls.forms import Control  # noqa: E402
 from app.web import resources  # noqa: E402
 from app.web import shared_engine as server_state  # noqa: E402
 from app.web.stream import Streams  # noqa: E402
@@ -41,10 +42,10 @@ def base_path() -> str:
     return f"/{path}" if path else ""
 
 
-def chart_options(spec: Any) -> set[str]:
-    """Names of the options that the chart of this spec takes: the page's controls of the group "chart"."""
+def chart_options(spec: Any) -> dict[str, Control]:
+    """The options that the chart of this spec takes: the page's controls of the group "chart", by name."""
     view = importlib.import_module(f"app.views.{spec.experiment}").VIEW
-    return {control.name for control in view.table if control.group == "chart"}
+    return {control.name: control for control in view.table if control.group == "chart"}
 
 
 def warm_up() -> None:

@@ -113,11 +113,16 @@ def over_seeds(reduce: Callable[..., np.ndarray], curves: np.ndarray) -> np.ndar
 
 
 def _low(curves: np.ndarray, axis: int) -> np.ndarray:
-    return np.nanpercentile(curves, 10, axis=axis)
+    return _percentile(curves, 10, axis)
 
 
 def _high(curves: np.ndarray, axis: int) -> np.ndarray:
-    return np.nanpercentile(curves, 90, axis=axis)
+    return _percentile(curves, 90, axis)
+
+
+def _percentile(curves: np.ndarray, q: float, axis: int) -> np.ndarray:
+    # Where nothing is missing, the plain function gives the same numbers many times faster.
+    return (np.nanpercentile if np.isnan(curves).any() else np.percentile)(curves, q, axis=axis)
 
 
 def axis(title: str, **more: Any) -> dict[str, Any]:

@@ -61,6 +61,8 @@ def read(page: str, experiment: str, table: Sequence[Control]) -> tuple[Resolved
     values, problems = controls.from_widgets(table, held, saved)
     resolved = controls.resolve(experiment, table, values, saved)
     wrong = [*problems, *resolved.problems]
+    # A run of the script that was interrupted before its widgets were drawn has lost what they held.
+    _hold(page, [c for c in table if widgets.state_key(page, c.name) not in state], resolved.values)
     if resolved.values != saved:
         state.pop(f"{page}:problems", None)
     state[f"{page}:values"] = resolved.values

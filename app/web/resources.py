@@ -2,7 +2,8 @@
 
 GET {base}/ntk/plotly.min.js       plotly.js from assets, compressed once
 GET {base}/ntk/digits/{i}.png      digit i of the digits that come with the library, 28 x 28
-GET {base}/ntk/health              process, memory and engine
+GET {base}/ntk/health              whether this process lives: facts of its own, nothing asked of anybody
+GET {base}/ntk/ready               whether runs can start: 200, or 503 while workers are missing
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ import psutil
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from ntk_core.engine.errors import EngineError
+
 if TYPE_CHECKING:
     from starlette.requests import Request
 
@@ -43,12 +46,21 @@ def routes(base: str, engine: Callable[[], Engine]) -> list[Route]:
     """The routes of this module under the path `base`."""
 
     async def health(request: Request) -> JSONResponse:
-        return JSONResponse(facts() | {"engine": await asyncio.to_thread(lambda: engine().status())})
+        return JSONResponse(facts())
+
+    async def ready(request: Request) -> JSONResponse:
+        try:
+            status = await asyncio.to_thread(lambda: engine().status())
+        except EngineError as error:
+            return JSONResponse({"ready": False, "error": str(error)}, status_code=503)
+        there = bool(status["theory"] and status["training"])
+        return JSONResponse({"ready": there} | status, status_code=200 if there else 503)
 
     return [
         Route(f"{base}/ntk/plotly.min.js", plotly_js),
         Route(f"{base}/ntk/digits/{{index:int}}.png", digit_png),
         Route(f"{base}/ntk/health", health),
+        Route(f"{base}/ntk/ready", ready),
         Route(f"{base}/ntk/{{rest:path}}", nothing_here),  # Streamlit would answer with its page
     ]
 

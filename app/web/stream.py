@@ -1,6 +1,6 @@
 """The stream of a run as server-sent events, and the viewer's way out of it.
 
-GET  {base}/ntk/runs/{key}/stream?viewer=ID&options=JSON     events `frame`, `status`, `end`
+GET  {base}/ntk/runs/{key}/stream?viewer=ID&options=JSON     events `frame`, `problem`, `status`, `end`
 POST {base}/ntk/runs/{key}/leave?viewer=ID                   the viewer's Stop button
 """
 
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from app.controls.forms import Control
 from app.web import events, url_checks
 from app.web.frames import Draw, FrameCache
 
@@ -22,13 +23,16 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from ntk_core.engine import Engine, Run
+    from ntk_core.engine.run import Frame
+    from ntk_core.runs.snapshot import Snapshot
 
 logger = logging.getLogger(__name__)
 
 TICK = 1.0  # seconds between status events while nothing else happens in a running run
 KEEP_ALIVE = 15.0  # seconds between comments that keep proxies from closing a quiet stream
 QUEUED = "waiting for a free worker"
-NOT_DRAWN = "the chart could not be drawn; the server's log has the details"
+NOT_DRAWN = "this moment could not be drawn; the server's log has the details"
+BROKEN = "the stream of this run broke; the server's log has the details"
 
 
 class Streams:
@@ -38,7 +42,7 @@ class Streams:
         engine: gives the engine.
         draw: `app.charts.draw`, or another function of the same signature.
         caption: `app.charts.caption`: spec and time -> the clock's line.
-        options: the names of the options that a spec's chart takes.
+        options: the controls of the options that a spec's chart takes, by name.
     """
 
     def __init__(
@@ -46,7 +50,7 @@ class Streams:
         engine: Callable[[], Engine],
         draw: Draw,
         caption: Callable[[Any, float], str],
-        options: Callable[[Any], Collection[str]],
+        options: Callable[[Any], Mapping[str, Control]],
     ):
         self.engine, self.options = engine, options
         self.frames = FrameCache(draw, caption)
@@ -102,7 +106,7 @@ class Streams:
         except Exception:
             # The browser would reconnect to a stream that broke, and meet the same error for ever.
             logger.exception("the stream of run %s broke", run.key)
-            await send(events.event("end", {"state": "failed", "error": NOT_DRAWN}))
+            await send(events.event("end", {"state": "failed", "error": BROKEN}))
         finally:
             self._open.discard(task)
 
@@ -110,12 +114,13 @@ class Streams:
         sent: dict[int, int] = {}  # index -> number of the edition sent
         quiet = 0.0
         with run.listening() as changed:
+            theory = await asyncio.to_thread(lambda: self.engine().preview(run.spec).theory)
             while True:
                 changed.clear()
                 final, left = run.final, viewer not in run.viewers
                 if quiet == 0 or run.state == "running":
                     await send(events.event("status", status(run)))
-                await self._send_new(run, options, sent, send)
+                await self._send_new(run, theory, options, sent, send)
                 if final or left:
                     state = run.state if final else "left"
                     await send(events.event("status", status(run)))
@@ -126,16 +131,25 @@ class Streams:
                     await send(events.COMMENT)
                     quiet = TICK
 
-    async def _send_new(self, run: Run, options: dict[str, Any], sent: dict[int, int], send: events.SendBytes) -> None:
+    async def _send_new(
+        self, run: Run, theory: Snapshot, options: dict[str, Any], sent: dict[int, int], send: events.SendBytes
+    ) -> None:
         """Sends what this viewer has not seen: every complete frame, and the newest partial one."""
         frames = run.frames
         for frame in frames:
             index = frame.snapshot.index
             wanted = frame.snapshot.complete or frame is frames[-1]
             if wanted and sent.get(index) != frame.number:
-                theory = (await asyncio.to_thread(self.engine().preview, run.spec)).theory
-                await send(await self.frames.get(run, theory, frame, options))
                 sent[index] = frame.number
+                await send(await self._picture(run, theory, frame, options))
+
+    async def _picture(self, run: Run, theory: Snapshot, frame: Frame, options: dict[str, Any]) -> bytes:
+        """The frame's event; a sentence in its place where it cannot be drawn, so that the others still come."""
+        try:
+            return await self.frames.get(run, theory, frame, options)
+        except Exception:
+            logger.exception("picture %d of run %s could not be drawn", frame.snapshot.index, run.key)
+            return events.event("problem", {"index": frame.snapshot.index, "message": NOT_DRAWN})
 
 
 def status(run: Run) -> dict[str, Any]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from app.controls.forms import FORMS, Control
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -42,8 +44,11 @@ def viewer(request: Request) -> str:
     return text
 
 
-def options(request: Request, known: Collection[str]) -> dict[str, Any]:
-    """The parameter `options`: the chart's options by name, all of them `known`, without those that are off."""
+def options(request: Request, known: Mapping[str, Control]) -> dict[str, Any]:
+    """The parameter `options`: the chart's options by name, read by the page's own forms, without those that are off.
+
+    What means the same is the same afterwards, so that it is drawn once: `true`, `1` and `"1"` for a toggle.
+    """
     text = request.query_params.get("options", "{}")
     if len(text) > MAX_OPTIONS:
         raise UrlError(f"options: must be at most {MAX_OPTIONS} characters, got {len(text)}")
@@ -53,17 +58,24 @@ def options(request: Request, known: Collection[str]) -> dict[str, Any]:
         raise UrlError("options: this is not JSON") from None
     if not isinstance(values, dict):
         raise UrlError("options: must be a JSON object")
-    for name, value in values.items():
+    for name in values:
         if name not in known:
             raise UrlError(f"options: {name[:MAX_TEXT]!r} is not known")
-        if not _plain(value):
-            raise UrlError(f"options: {name} must be true, false, a number or a short text")
-    return {name: value for name, value in values.items() if value is not False and value is not None}
+    parsed = {name: _option(name, value, known[name]) for name, value in values.items() if value is not None}
+    return {name: value for name, value in sorted(parsed.items()) if value is not False}
 
 
-def _plain(value: Any) -> bool:
-    if isinstance(value, bool) or value is None:
-        return True
-    if isinstance(value, int | float):
-        return math.isfinite(value) and abs(value) < 1e15
-    return isinstance(value, str) and len(value) <= MAX_TEXT
+def _option(name: str, value: Any, control: Control) -> Any:
+    """The value as the control's own form reads it."""
+    if isinstance(value, bool):
+        text = "1" if value else "0"
+    elif isinstance(value, int | float) and math.isfinite(value) and abs(value) < 1e15:
+        text = f"{value:.17g}"
+    elif isinstance(value, str) and len(value) <= MAX_TEXT:
+        text = value
+    else:
+        raise UrlError(f"options: {name} must be true, false, a number or a short text")
+    try:
+        return FORMS[control.kind].parse(text, control)
+    except ValueError as error:
+        raise UrlError(f"options: {name} {error}") from None

@@ -120,11 +120,10 @@ class Engine:
         return self._runs.get(key)
 
     def status(self) -> dict[str, Any]:
-        """Facts about the engine: address, workers by slot, runs by state."""
+        """Facts about the engine: workers by slot, runs by state."""
         slots = [slot for worker in self.connection.workers() for slot in worker["resources"]]
         states = [run.state for run in self._runs.active()]
         return {
-            "address": self.address,
             "theory": slots.count("theory"),
             "training": slots.count("training"),
             "queued": states.count("queued"),

@@ -15,6 +15,28 @@ def visit(port: int, page: str = "", base: str = "", **query: str) -> list[Forwa
     return asyncio.run(asyncio.wait_for(_visit(port, page, base, urlencode(query)), 60))
 
 
+def hurry(port: int, page: str, base: str, times: int, pause: float) -> list[ForwardMsg]:
+    """Everything that the server sends to a session whose reruns are asked for faster than they end."""
+    return asyncio.run(asyncio.wait_for(_hurry(port, page, base, times, pause), 120))
+
+
+async def _hurry(port: int, page: str, base: str, times: int, pause: float) -> list[ForwardMsg]:
+    address = f"ws://127.0.0.1:{port}{base}/_stcore/stream"
+    async with connect(address, subprotocols=["streamlit"], max_size=None) as socket:  # type: ignore[list-item]
+        ask = BackMsg()
+        ask.rerun_script.page_name = page
+        for _ in range(times):
+            await socket.send(ask.SerializeToString())
+            await asyncio.sleep(pause)
+        messages = []
+        while True:
+            try:
+                message = await asyncio.wait_for(socket.recv(), 5.0 if not messages else 2.0)
+            except TimeoutError:
+                return messages  # nothing more comes: the last run has ended
+            messages.append(ForwardMsg.FromString(message))  # type: ignore[arg-type]
+
+
 async def _visit(port: int, page: str, base: str, query: str) -> list[ForwardMsg]:
     address = f"ws://127.0.0.1:{port}{base}/_stcore/stream"
     async with connect(address, subprotocols=["streamlit"], max_size=None) as socket:  # type: ignore[list-item]

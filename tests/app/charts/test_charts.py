@@ -13,7 +13,7 @@ from plotly import graph_objects
 from plotly.offline import get_plotlyjs_version
 
 from app import charts
-from app.charts import style
+from app.charts import paper, style
 from app.web import resources
 from ntk_core import experiments
 from tests.app import synthetic
@@ -226,6 +226,25 @@ def test_the_papers_curves_stand_beside_the_papers_network_only(name, depth):
         _, figures = drawn(spec_of(name, depth=asked), paper=True)
         shown = any("paper" in t["name"] for figure in figures.values() for t in figure["data"])
         assert shown == ours
+
+
+@pytest.mark.parametrize("other", [{"time": 50.0}, {"learning_rate": 0.5}, {"rule": "gradient_flow"}])
+@pytest.mark.parametrize("figure", ["figure1", "figure2", "figure3"])
+def test_another_time_rate_or_rule_is_not_the_papers(figure, other):
+    name = {"figure1": "circle", "figure2": "function_space", "figure3": "components"}[figure]
+    spec = experiments.load(name).Spec()
+    assert paper.matches(spec, figure)
+    assert not paper.matches(experiments.parse({**spec.model_dump(), **other}), figure)
+
+
+@pytest.mark.parametrize("holes", [False, True])
+def test_the_band_is_the_percentiles_of_the_networks_that_are_there(holes):
+    curves = np.random.default_rng(0).normal(size=(7, 5))
+    if holes:
+        curves[2, :3] = np.nan
+    low, high, _ = style.ensemble(np.arange(5), curves, "n = 1", 0, True)
+    for trace, q in ((low, 10), (high, 90)):
+        np.testing.assert_allclose(numbers(trace["y"]), np.nanpercentile(curves, q, axis=0), rtol=1e-6)
 
 
 def test_widths_differ_in_colour_and_dash_or_marker():

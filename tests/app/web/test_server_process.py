@@ -20,7 +20,7 @@ import pytest
 from app.views import home
 from app.web import resources
 from ntk_core import experiments
-from tests.app.visits import visit
+from tests.app.visits import hurry, visit
 
 ROOT = Path(__file__).resolve().parents[3]
 BASE = "/some/where"
@@ -90,6 +90,24 @@ def test_visits_bring_no_torch_and_little_memory(server):
     health = server.health()
     assert health["modules"] == []  # no torch above all; nor pandas, xarray, scipy
     assert health["pid"] == server.process.pid
+
+
+def test_health_asks_nobody_and_tells_no_address(server):
+    assert set(server.health()) == {"status", "pid", "rss", "modules"}
+    response, body = server.get("/ntk/ready")
+    assert response.status == 200
+    status = json.loads(body)
+    assert set(status) == {"ready", "theory", "training", "queued", "running"}
+    assert (status["ready"], status["theory"], status["training"]) == (True, 1, 1)
+    assert b"tcp://" not in body
+
+
+@pytest.mark.parametrize("page", ["circle", "function_space", "components"])
+def test_a_session_survives_runs_that_are_interrupted(server, page):
+    """Widgets that a cut-off run of the script never drew have lost their state; the page must not need it."""
+    for pause in (0.0, 0.02, 0.05, 0.08):
+        messages = hurry(server.port, page, BASE, times=25, pause=pause)
+        assert not [m for m in messages if m.delta.new_element.HasField("exception")]
 
 
 def test_plotly_is_compressed_once_and_cached(server):

@@ -14,13 +14,14 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
+from app.controls.forms import Control
 from app.web import events
 from app.web import stream as stream_module
 from app.web.stream import NOT_DRAWN, QUEUED, Streams
 
 LONG = 200.0
 PATIENCE = 60.0
-OPTIONS = ("band", "other")
+OPTIONS = {name: Control(name, "toggle", name, group="chart", default=False) for name in ("band", "other")}
 
 
 class Server:
@@ -28,7 +29,7 @@ class Server:
 
     def __init__(self, engine):
         self.drawn: Counter = Counter()
-        self.broken = False
+        self.broken_index = None
         self.streams = Streams(lambda: engine, self.draw, lambda spec, time: f"t = {time:g}", lambda spec: OPTIONS)
         app = Starlette(routes=self.streams.routes("/base"))
         self.uvicorn = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=1))
@@ -39,7 +40,7 @@ class Server:
         self.port = self.uvicorn.servers[0].sockets[0].getsockname()[1]
 
     def draw(self, spec, theory, snapshot, index, options):
-        if self.broken:
+        if index == self.broken_index:
             raise KeyError("a defect of the chart")
         self.drawn[spec.key, index, json.dumps(options)] += 1
         assert theory["values"].size == spec.frames
@@ -146,11 +147,24 @@ def test_a_failed_runs_sentence_ends_its_stream(server, engine, toy):
     assert sent[-2][1]["message"] == "frames: went wrong in the middle"
 
 
-def test_a_chart_that_cannot_be_drawn_ends_the_stream(server, engine, toy, monkeypatch, caplog):
-    monkeypatch.setattr(server, "broken", True)
-    sent = list(server.stream(engine.submit(toy(frames=3))))
-    assert sent[-1] == ("end", {"state": "failed", "error": NOT_DRAWN})
+def test_a_picture_that_cannot_be_drawn_leaves_the_others_and_the_training(server, engine, toy, monkeypatch, caplog):
+    monkeypatch.setattr(server, "broken_index", 1)
+    run = engine.submit(toy(frames=4))
+    sent = list(server.stream(run))
+    assert [f["index"] for f in frames(sent)] == [0, 2, 3]
+    assert [data for name, data in sent if name == "problem"] == [{"index": 1, "message": NOT_DRAWN}]
+    assert sent[-1] == ("end", {"state": "finished", "error": None})
+    assert run.state == "finished"
     assert "a defect of the chart" in caplog.text
+
+
+def test_equal_options_are_drawn_once_however_they_are_written(server, engine, toy):
+    run = engine.submit(toy(frames=2))
+    run.wait(PATIENCE)
+    ways = ['{"band": true}', '{"band": 1}', '{"band": "1"}', '{"other": false, "band": true}', '{"band": 1.0}']
+    answers = [frames(server.stream(run, options=way)) for way in ways]
+    assert all(answer == answers[0] for answer in answers)
+    assert sum(count for key, count in server.drawn.items() if key[0] == run.key) == 2
 
 
 def test_leaving_stops_a_run_that_nobody_else_watches(server, engine, toy):
@@ -201,6 +215,7 @@ KEY = "toy-0123456789abcdef0123"
         (None, {"viewer": "v", "options": "[]"}, 400, "JSON object"),
         (None, {"viewer": "v", "options": '{"band": {"b": 1}}'}, 400, "band must be"),
         (None, {"viewer": "v", "options": '{"band": NaN}'}, 400, "band must be"),
+        (None, {"viewer": "v", "options": '{"band": 2}'}, 400, "band must be 1 (on) or 0 (off)"),
         (None, {"viewer": "v", "options": '{"A<b>": 1}'}, 400, "not known"),
         (None, {"viewer": "v", "options": '{"a": "' + "x" * 600 + '"}'}, 400, "at most 500"),
     ],
