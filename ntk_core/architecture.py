@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -44,24 +45,31 @@ class Architecture:
     n_out: int = 1
 
     def __post_init__(self) -> None:
-        _check_integer("depth", self.depth, MAX_DEPTH)
+        self._set("depth", _whole("depth", self.depth, MAX_DEPTH))
+        if hasattr(self.width, "tolist"):  # NumPy's scalars and arrays
+            self._set("width", self.width.tolist())
         if isinstance(self.width, Sequence) and not isinstance(self.width, str):
-            object.__setattr__(self, "width", tuple(self.width))
+            self._set("width", tuple(self.width))
             if len(self.width) != self.depth - 1:
                 raise ValueError(
                     f"width: {len(self.width)} widths were given for depth {self.depth}, "
                     f"which has {self.depth - 1} hidden layers"
                 )
-        for width in self.width if isinstance(self.width, tuple) else (self.width,):
-            _check_integer("width", width, MAX_WIDTH)
-        _check_integer("n_in", self.n_in, MAX_WIDTH)
-        _check_integer("n_out", self.n_out, MAX_WIDTH)
-        if isinstance(self.beta, bool) or not isinstance(self.beta, (int, float)) or not math.isfinite(self.beta):
+            self._set("width", tuple(_whole("width", width, MAX_WIDTH) for width in self.width))
+        else:
+            self._set("width", _whole("width", self.width, MAX_WIDTH))
+        self._set("n_in", _whole("n_in", self.n_in, MAX_WIDTH))
+        self._set("n_out", _whole("n_out", self.n_out, MAX_WIDTH))
+        if isinstance(self.beta, bool) or not isinstance(self.beta, numbers.Real) or not math.isfinite(self.beta):
             raise ValueError(f"beta: must be a finite number >= 0, got {self.beta!r}")
+        self._set("beta", float(self.beta))
         if self.beta < 0:
             raise ValueError(f"beta: must be >= 0, got {self.beta}")
         if isinstance(self.activation, str):
             check_activation(self.activation)
+
+    def _set(self, field: str, value: object) -> None:
+        object.__setattr__(self, field, value)
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -83,8 +91,11 @@ class Architecture:
         return get(self.activation)
 
 
-def _check_integer(field: str, value: object, largest: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
+def _whole(field: str, value: object, largest: int) -> int:
+    """The value as a plain int, NumPy's whole numbers included."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise ValueError(f"{field}: must be a whole number, got {value!r}")
-    if not 1 <= value <= largest:
-        raise ValueError(f"{field}: must be between 1 and {largest:,}, got {value:,}")
+    number = int(value)
+    if not 1 <= number <= largest:
+        raise ValueError(f"{field}: must be between 1 and {largest:,}, got {number:,}")
+    return number

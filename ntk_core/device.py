@@ -23,7 +23,8 @@ def resolve_device(device: str | torch.device) -> torch.device:
 
 
 def as_tensor(values: Any) -> Tensor:
-    """A floating tensor as it is; everything else in float64."""
+    """A floating tensor as it is, everything else in float64; without a history of gradients."""
     if isinstance(values, Tensor):
+        values = values.detach()
         return values if values.is_floating_point() else values.double()
     return torch.from_numpy(np.ascontiguousarray(np.asarray(values, dtype=np.float64)))

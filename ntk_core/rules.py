@@ -166,3 +166,11 @@ def check_rate(rate: float) -> None:
     """Raises a ValueError unless rate is a finite number > 0."""
     if not (math.isfinite(rate) and rate > 0):
         raise ValueError(f"learning_rate: must be a finite number > 0, got {rate}")
+
+
+def check_whole_steps(name: str, t: float, rule: Rule) -> None:
+    """Raises a ValueError unless the rule lands on the time t: it has no steps, or t is a whole number of them."""
+    if rule.unit and math.isfinite(t):
+        steps = t / rule.unit
+        if abs(steps - round(steps)) > 1e-6 * max(1.0, steps):
+            raise ValueError(f"{name}: {t:g} is not a whole number of steps of {rule.unit:g}")

@@ -32,6 +32,7 @@ class Activation:
     derivative: Elementwise = field(compare=False)
     duals: Duals = field(compare=False, repr=False)
     smooth: bool = True
+    source: Any = field(default=None, repr=False)  # what tells two activations of one name apart
 
     def dual_both(self, q_u: Any, q_v: Any, cov: Any) -> tuple[Tensor, Tensor]:
         """(E[s(u) s(v)], E[s'(u) s'(v)]) for (u, v) ~ N(0, [[q_u, cov], [cov, q_v]]); broadcasts, float64.

@@ -43,7 +43,7 @@ def custom(
     looked_at = [f, slope, differentiate(slope if derivative is None else differentiate(f))]
     found = sorted({float(k) for k in kinks}.union(*(find_kinks(g) for g in looked_at)))
     jumps = jumps_at_zero(f) if 0.0 in found else []
-    return Activation(name, f, slope, Mehler(f, slope, jumps, found), smooth=not found)
+    return Activation(name, f, slope, Mehler(f, slope, jumps, found), not found, (f, derivative, tuple(found)))
 
 
 def differentiate(f: Elementwise) -> Elementwise:

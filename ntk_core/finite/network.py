@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -58,9 +60,11 @@ class Network:
         Raises:
             ValueError: unknown kind of weights, device not there, tolerance outside (0, 1).
         """
-        seeds = [seed] if isinstance(seed, int) else [int(s) for s in seed]
-        if not seeds or min(seeds) < 0:
+        alone = isinstance(seed, numbers.Integral)
+        seeds = np.ravel(np.asarray(seed, dtype=object)).tolist()  # NumPy's whole numbers are as good as Python's
+        if not seeds or any(isinstance(s, bool) or not isinstance(s, numbers.Integral) or s < 0 for s in seeds):
             raise ValueError(f"seed: one or more whole numbers >= 0 are needed, got {seed!r}")
+        seeds = [int(s) for s in seeds]
         where = resolve_device(device)
         sampled = _is_sampled(weights, arch)
         layers: list[Weights] = []
@@ -73,7 +77,7 @@ class Network:
             else:
                 layers.append(Dense.init(m, n, seeds, layer, dtype, where))
             biases.append(torch.cat([draw(1, m, generator(s, layer, 3, where), dtype) for s in seeds]))
-        network = cls(arch, layers, biases, ensemble=not isinstance(seed, int))
+        network = cls(arch, layers, biases, ensemble=not alone)
         if sampled and points is not None:
             network.backward(network.forward(points))
         return network

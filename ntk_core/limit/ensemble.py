@@ -23,7 +23,7 @@ from torch import Tensor
 from ntk_core.architecture import Architecture
 from ntk_core.data.synthetic import table
 from ntk_core.limit.kernels import limiting_kernels
-from ntk_core.rules import GradientFlow, Rule, remaining
+from ntk_core.rules import GradientFlow, Momentum, Rule, check_whole_steps, remaining
 
 TILE = 4_000_000  # numbers held at once while many times are evaluated
 
@@ -67,7 +67,7 @@ class InfiniteEnsemble:
     Args:
         arch: its depth, activation and beta define the limit; its width plays no part.
         X_train: (N, n_in) array or tensor.
-        y_train: (N,) or (N, n_out).
+        y_train: (N,) or (N, n_out); with n_out = 1, each of several columns is a task of its own.
         rule: gradient flow (rate 1), or another rule of `ntk_core.rules`, whose time is steps x rate.
 
     Raises:
@@ -83,32 +83,56 @@ class InfiniteEnsemble:
         # Theta is positive semi-definite: what eigh finds below its own rounding is the null space.
         rounding = len(inputs) * torch.finfo(values.dtype).eps * float(values[-1].clamp_min(0.0))
         self.values = torch.where(values > rounding, values, 0.0)  # (N,) ascending
+        if self.y.ndim == 2 and arch.n_out not in (1, self.y.shape[1]):
+            columns = self.y.shape[1]
+            raise ValueError(f"y_train: {arch.n_out} outputs need {arch.n_out} columns of targets, got {columns}")
         self._y = self.modes.mT @ self.y.reshape(len(inputs), -1)  # U^T y, (N, n_out)
         self._S = self.modes.mT @ self.nngp @ self.modes  # U^T Sigma U
         self._last: Predictions | None = None
 
     @property
     def stable_rate(self) -> float:
-        """2 / lambda_max: gradient descent with a larger rate diverges (infinite where the kernel vanishes)."""
+        """2 / lambda_max: gradient descent with a larger rate diverges (infinite where the kernel vanishes).
+
+        Momentum mu, where that is the rule, allows 1 + mu times as much.
+        """
         largest = float(self.values[-1])
-        return 2.0 / largest if largest > 0 else math.inf
+        slack = 1.0 + (self.rule.momentum if isinstance(self.rule, Momentum) else 0.0)
+        return 2.0 * slack / largest if largest > 0 else math.inf
 
     def gain(self, t: float) -> Tensor:
         """E_t(lambda) (N,): t where lambda = 0, and the pseudo-inverse 1/lambda at t = inf.
 
         A null direction of Theta(X, X) is one of Theta(x, X) too, so that at infinity it may count as zero.
+
+        Raises:
+            ValueError: t is negative or between two steps of the rule, or infinite where the rule diverges.
         """
-        _check_time(t)
+        self._check_time(t)
         if math.isinf(t):
-            return torch.where(self.values > 0, 1.0 / self.values, 0.0)
+            return self._inverse()
         return self.rule.respond(self.values, t).moved_r
 
     def decay(self, t: float) -> Tensor:
         """What is left of a residual along each eigendirection (N,): e^(-t lambda) for the flow, 1 where lambda = 0."""
         if math.isinf(t):
             return 1.0 - self.values * self.gain(t)
-        _check_time(t)
+        self._check_time(t)
         return remaining(self.rule, self.values, t)
+
+    def _inverse(self) -> Tensor:
+        """The pseudo-inverse 1/lambda (N,)."""
+        return torch.where(self.values > 0, 1.0 / self.values, 0.0)
+
+    def _check_time(self, t: float) -> None:
+        if not t >= 0:
+            raise ValueError(f"t: a time must be >= 0 (math.inf is allowed), got {t}")
+        check_whole_steps("t", t, self.rule)
+        if math.isinf(t) and not self.rule.stable(float(self.values[-1])):
+            raise ValueError(
+                f"t: nothing is reached at infinity, since the rule diverges on this kernel: "
+                f"its rate {self.rule.unit:g} must be below {self.stable_rate:.6g}"
+            )
 
     def under(self, rule: Rule) -> InfiniteEnsemble:
         """The same ensemble trained by another rule; shares the eigendecomposition."""
@@ -145,7 +169,12 @@ class InfiniteEnsemble:
 
         Returns:
             f_t, shaped like the initial function.
+
+        Raises:
+            ValueError: one of X_test and f_test is given without the other, or they do not fit.
         """
+        if (X_test is None) != (f_test is None):
+            raise ValueError("X_test, f_test: other points need both, the points and f_0 there")
         residual = self.modes.mT @ (f_train - self.y).reshape(len(self.y), -1)
         if X_test is None or f_test is None:
             f = self.y.reshape(len(self.y), -1) + self.modes @ (self.decay(t)[:, None] * residual)
@@ -159,10 +188,10 @@ class InfiniteEnsemble:
         Its mean is the trained ensemble's at t = inf, its covariance is not (the networks start from Sigma).
         """
         view = self.on(X_test)
-        solve = self.gain(math.inf) / len(self.y)
+        solve = self._inverse() / len(self.y)
         B = view.cross * len(self.y)  # Theta(x, X) U
         cov = view.own.ntk - (B * solve) @ B.mT
-        return Gaussian(view.at(math.inf).mean, cov)
+        return Gaussian(view._shaped((B * solve) @ self._y), cov)
 
 
 class Predictions:
@@ -209,11 +238,6 @@ def _kernels(arch: Architecture, X: np.ndarray) -> tuple[Tensor, Tensor]:
         return kernels.ntk, kernels.nngp
     kernels, index = limiting_kernels(arch, distinct), torch.from_numpy(rows.ravel())
     return kernels.ntk[index][:, index], kernels.nngp[index][:, index]
-
-
-def _check_time(t: float) -> None:
-    if not t >= 0:
-        raise ValueError(f"t: a time must be >= 0 (math.inf is allowed), got {t}")
 
 
 def _numpy(values: Any) -> np.ndarray:

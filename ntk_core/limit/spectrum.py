@@ -6,6 +6,7 @@ powers): it sees the kernel only through products with a block of vectors.
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
@@ -18,6 +19,7 @@ from ntk_core.architecture import Architecture
 from ntk_core.limit.kernels import limiting_kernels
 
 EXTRA = 4  # vectors in a block beyond those asked for: they speed up convergence at the end of the list
+ROUNDING = 1e-5  # asymmetry forgiven, relative to the largest entry
 MAX_BASIS = 160  # columns kept before the iteration starts anew from its best vectors
 
 
@@ -67,16 +69,16 @@ def principal_components(
         Within an eigenspace of several dimensions the functions are an arbitrary basis.
 
     Raises:
-        ValueError: a kernel that is not square and finite, or k outside 1..N.
+        ValueError: a kernel that is not square, symmetric and finite, or k outside 1..N.
         RuntimeError: no convergence within `max_products`; the message has the residual that was reached.
     """
     N, columns = kernel.shape
     if columns != N or N == 0:
         raise ValueError(f"kernel: a square matrix is needed, got shape {tuple(kernel.shape)}")
-    if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= N:
+    if isinstance(k, bool) or not isinstance(k, numbers.Integral) or not 1 <= k <= N:
         raise ValueError(f"k: must be a whole number between 1 and {N} (the number of points), got {k!r}")
     if isinstance(kernel, (Tensor, np.ndarray)):
-        values, vectors = _dense(torch.as_tensor(kernel, dtype=torch.float64), k)
+        values, vectors = _dense(_symmetric(torch.as_tensor(kernel, dtype=torch.float64).detach()), int(k))
     else:
         values, vectors = _lanczos(kernel, k, tolerance, max_products, start, seed, progress)
     return Components(values / N, _signed(vectors) * N**0.5)
@@ -94,6 +96,16 @@ def nystroem(arch: Architecture, X: Tensor, k: int, *, points: int = 2000, seed:
     scaled = functions / values.clamp_min(1e-300) / m
     rows = [limiting_kernels(arch, piece, X[part]).ntk @ scaled for piece in X.split(4096)]
     return torch.cat(rows)
+
+
+def _symmetric(K: Tensor) -> Tensor:
+    """The matrix itself; a ValueError where it is not symmetric up to the rounding of float32."""
+    size, skew = float(K.abs().max()), float((K - K.mT).abs().max())
+    if skew > ROUNDING * size:
+        raise ValueError(
+            f"kernel: a symmetric matrix is needed, got entries that differ from their mirrors by {skew:.3g}"
+        )
+    return K
 
 
 def _dense(K: Tensor, k: int) -> tuple[Tensor, Tensor]:

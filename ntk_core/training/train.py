@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from ntk_core import costs
+from ntk_core.device import as_tensor
 from ntk_core.finite.network import Network
-from ntk_core.rules import GradientDescent, GradientFlow, Rule
+from ntk_core.rules import GradientDescent, GradientFlow, Rule, check_whole_steps
 from ntk_core.training.leaps import Leaper
 from ntk_core.training.state import State
 from ntk_core.training.steps import take_steps
@@ -65,6 +66,7 @@ def train(
     inputs = network.inputs(X)
     targets = check_targets(y, network, inputs.shape[1])
     loss = costs.get(cost)
+    loss.check_targets(targets)
     if method == "steps":
         return take_steps(network, inputs, targets, goals, chosen, loss)
     return Leaper(network, inputs, targets, chosen, loss, tolerance, order).run(goals)
@@ -77,16 +79,14 @@ def check_times(times: Sequence[float], rule: Rule) -> list[float]:
         raise ValueError("times: one or more finite numbers >= 0 are needed")
     if any(b <= a for a, b in pairwise(goals)):
         raise ValueError("times: must increase")
-    if rule.unit:
-        for t in goals:
-            if abs(t / rule.unit - round(t / rule.unit)) > 1e-6 * max(1.0, t / rule.unit):
-                raise ValueError(f"times: {t:g} is not a whole number of steps of {rule.unit:g}")
+    for t in goals:
+        check_whole_steps("times", t, rule)
     return goals
 
 
 def check_targets(y: Any, network: Network, n_points: int) -> Tensor:
     """y as (S, N, n_out) in the network's precision; a ValueError that quotes the shapes if it does not fit."""
-    y = torch.as_tensor(y, dtype=network.dtype, device=network.device)
+    y = as_tensor(y).to(network.device, network.dtype)
     n_out = network.arch.n_out
     if y.ndim == 1:
         y = y[:, None]

@@ -129,3 +129,11 @@ def test_what_is_no_activation_is_refused(f: activations.Elementwise, sentence: 
 def test_a_kink_must_be_a_number() -> None:
     with pytest.raises(ValueError, match="kinks of 'custom' must be finite"):
         activations.custom(torch.tanh, kinks=(float("nan"),))
+
+
+def test_two_functions_are_two_activations():
+    tanh, sigmoid = activations.custom(torch.tanh), activations.custom(torch.sigmoid)
+    assert tanh != sigmoid
+    assert tanh == activations.custom(torch.tanh)
+    assert len({tanh, sigmoid, activations.custom(torch.tanh)}) == 2
+    assert Architecture(3, activation=tanh) != Architecture(3, activation=sigmoid)

@@ -325,3 +325,54 @@ def test_bad_arguments_are_named(figure_2):
 
 def test_the_flow_is_the_default_rule(figure_2):
     assert isinstance(figure_2.rule, GradientFlow)
+
+
+CIRCLE = data.circle(data.even_angles(5))
+
+
+def ensemble_under(rule):
+    return InfiniteEnsemble(Architecture(3, n_in=2), CIRCLE, np.ones(5), rule)
+
+
+def test_a_rule_that_diverges_reaches_nothing_at_infinity():
+    stable = ensemble_under(None).stable_rate
+    at_infinity = ensemble_under(GradientDescent(0.9 * stable)).at(math.inf, CIRCLE).mean
+    np.testing.assert_allclose(at_infinity, 1.0, atol=1e-6)
+    with pytest.raises(ValueError, match=r"^t: nothing is reached at infinity.*must be below"):
+        ensemble_under(GradientDescent(1.1 * stable)).at(math.inf, CIRCLE)
+    assert ensemble_under(GradientDescent(1.1 * stable)).ntk_posterior(CIRCLE).mean.isfinite().all()
+
+
+@pytest.mark.parametrize("mu", [0.0, 0.5, 0.9])
+def test_the_stable_rate_of_momentum_is_where_its_recursion_stops_decaying(mu):
+    ensemble = ensemble_under(Momentum(0.1, mu))
+    largest = float(ensemble.values[-1])
+
+    def radius(rate):  # of one step of the heavy ball along the largest eigenvalue
+        step = np.array([[1 - rate * largest, mu], [-rate * largest, mu]])
+        return max(abs(np.linalg.eigvals(step)))
+
+    assert radius(0.999 * ensemble.stable_rate) < 1 < radius(1.001 * ensemble.stable_rate)
+
+
+def test_times_between_steps_are_refused_as_in_training():
+    ensemble = ensemble_under(GradientDescent(0.5))
+    ensemble.at(1.5, CIRCLE)
+    for ask in (lambda: ensemble.at(1.7, CIRCLE), lambda: ensemble.expected_cost(1.7)):
+        with pytest.raises(ValueError, match=r"^t: 1.7 is not a whole number of steps of 0.5$"):
+            ask()
+
+
+def test_evolving_elsewhere_needs_the_function_there():
+    f_0 = torch.zeros(5, dtype=torch.float64)
+    with pytest.raises(ValueError, match="need both"):
+        ensemble_under(None).evolve(f_0, 1.0, CIRCLE)
+    with pytest.raises(ValueError, match="need both"):
+        ensemble_under(None).evolve(f_0, 1.0, f_test=f_0)
+
+
+def test_outputs_need_as_many_columns_of_targets():
+    with pytest.raises(ValueError, match=r"^y_train: 3 outputs need 3 columns of targets, got 2$"):
+        InfiniteEnsemble(Architecture(3, n_in=2, n_out=3), CIRCLE, np.ones((5, 2)))
+    two = InfiniteEnsemble(Architecture(3, n_in=2, n_out=2), CIRCLE, np.ones((5, 2)))
+    assert two.at(1.0, CIRCLE).mean.shape == (5, 2)

@@ -175,3 +175,10 @@ def test_bad_kernels_are_named(kernel):
             principal_components(form, 2)
     with pytest.raises(ValueError, match=r"^start: shape \(200, k\)"):
         principal_components(Counted(kernel), 2, start=torch.ones(10, 2))
+
+
+def test_an_asymmetric_matrix_is_refused():
+    kernel = np.eye(4)
+    kernel[0, 1] = 0.5
+    with pytest.raises(ValueError, match=r"^kernel: a symmetric matrix is needed, got entries that differ .* by 0.5"):
+        principal_components(kernel, 2)

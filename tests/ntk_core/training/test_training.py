@@ -258,3 +258,9 @@ def test_sampled_weights_train_with_every_rule():
     net = network(weights="sampled", tolerance=1e-4, points=points)
     state = trained(net, Y[:, 0], [0.0, 60.0], rule=Momentum(0.5, 0.9))[-1]
     assert float((state.outputs[..., 0] - Y[:, 0]).square().mean()) < 0.02
+
+
+def test_a_cost_refuses_targets_that_make_no_sense_for_it():
+    network = Network.init(Architecture(3, 16, n_in=2), 0)
+    with pytest.raises(ValueError, match="logistic cost needs targets between -1 and 1"):
+        train(network, torch.eye(2), [3.0, -1.0], [0, 10], cost="logistic")
