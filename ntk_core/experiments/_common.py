@@ -1,7 +1,8 @@
-"""What the experiments on trained networks share: the limit's architecture and rule, warnings, histories over time."""
+"""What the experiments on trained networks share: the limit's architecture and rule, warnings, the result's shape."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,8 @@ import numpy as np
 
 from ntk_core.activations.known_names import UNTRAINABLE
 from ntk_core.architecture import Architecture
-from ntk_core.runs.snapshot import Labelled, Snapshot
+from ntk_core.runs.arrays import Labelled, labelled
+from ntk_core.runs.result import Increment, Schema, Variable
 from ntk_core.runs.spec import TrainingSpec
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from ntk_core.rules import Rule
     from ntk_core.runs.lockstep import Update
     from ntk_core.runs.plan import Plan
+
+NETWORK = ("time", "width", "seed")  # the cells of a result: a network at an output time
 
 
 def limit_of(depth: int, activation: str, beta: float, n_in: int) -> Architecture:
@@ -49,41 +53,53 @@ def with_warnings(plan: Plan, spec: TrainingSpec, largest: float, *more: str | N
     return replace(plan, warnings=plan.warnings + tuple(s for s in sentences if s))
 
 
-class Histories:
-    """Numbers per width, seed and output time, NaN until a group of networks gets there."""
+PER_NETWORK = {
+    "cost": Variable(NETWORK, "cost 1/2 mean (f - f*)^2"),
+    "diverged": Variable(NETWORK, "whether the network has left the finite numbers", dtype="bool"),
+    "moves": Variable(NETWORK, "leaps taken so far, or steps where there are no leaps"),
+    "error": Variable(NETWORK, "estimated error of f by leaping, root mean square over the training points"),
+    "kernel_error": Variable(NETWORK, "estimated error of the tangent kernel by leaping, relative"),
+}
 
-    def __init__(self, spec: TrainingSpec, *names: str):
-        self.times = np.array(spec.times)
-        shape = (len(spec.widths), spec.seeds, len(self.times))
-        self._arrays = {name: np.full(shape, np.nan, dtype=np.float32) for name in names}
 
-    def record(self, update: Update, **values: Tensor) -> None:
-        """Stores one number for each seed (S,) of the update's group."""
-        for name, value in values.items():
-            self._arrays[name][update.width_index, update.seeds, update.index] = numbers(value)
+def schema(spec: TrainingSpec, coords: dict[str, Labelled], **variables: Variable) -> Schema:
+    """The result of an experiment that trains the spec's networks: its own variables and what all of them have."""
+    axes = labelled(
+        time=(("time",), spec.times, "training time t = steps x learning rate", "1"),
+        width=(("width",), spec.widths, "neurons in a hidden layer", "1"),
+        seed=(("seed",), [spec.seed + k for k in range(spec.seeds)], "seed of the network", "1"),
+    )
+    return Schema(axes | coords, variables | PER_NETWORK, NETWORK)
 
-    def until(self, index: int) -> dict[str, Labelled]:
-        """history_time and every history up to and including this output time."""
-        out = {"history_time": Labelled(("history_time",), self.times[: index + 1])}
-        for name, values in self._arrays.items():
-            out[name] = Labelled(("width", "seed", "history_time"), values[:, :, : index + 1].copy())
-        return out
+
+def increment(update: Update, **values: Any) -> Increment:
+    """What an update adds to the result: its own values (S, ...) and those of `PER_NETWORK`."""
+    state = update.state
+    size = len(update.outputs)
+
+    def each(value: Any) -> np.ndarray:
+        return np.broadcast_to(numbers(value), (size,))
+
+    common = {
+        "cost": numbers(squared_cost(update)),
+        "diverged": flags(state.diverged),
+        "moves": each(float(state.leaps or state.steps)),
+        "error": each(state.error),
+        "kernel_error": each(getattr(state, "kernel_error", math.nan)),
+    }
+    place = {"time": update.index} | dict(update.unit.place)
+    return Increment(place, common | {name: numbers(value) for name, value in values.items()}, update.progress)
 
 
 def numbers(values: Any) -> np.ndarray:
-    """A tensor as float32 for the wire; what is too large for it becomes infinite."""
+    """Numbers as float32 for the wire; what is too large for it becomes infinite."""
     with np.errstate(over="ignore"):
-        return values.detach().cpu().numpy().astype(np.float32)
+        return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values).astype(np.float32)
 
 
 def flags(values: Tensor) -> np.ndarray:
     """A tensor of booleans for the wire."""
     return values.detach().cpu().numpy().astype(bool)
-
-
-def snapshot(update: Update, arrays: dict[str, Labelled]) -> Snapshot:
-    """The snapshot that belongs to an update."""
-    return Snapshot(update.index, update.time, arrays, update.complete, update.progress, update.info)
 
 
 def squared_cost(update: Update) -> Tensor:

@@ -14,8 +14,11 @@ from pydantic import Field
 
 from ntk_core import data
 from ntk_core.experiments import _common as common
-from ntk_core.runs.snapshot import Snapshot, labelled
+from ntk_core.runs.arrays import labelled
+from ntk_core.runs.parts import Part, spread
+from ntk_core.runs.result import Increment, Schema, Variable
 from ntk_core.runs.spec import TrainingSpec, Width
+from ntk_core.runs.theory import Theory
 
 if TYPE_CHECKING:
     from ntk_core.limit.ensemble import InfiniteEnsemble
@@ -42,7 +45,7 @@ def training_set(spec: Spec) -> tuple[data.Floats, data.Floats]:
     return _training_set(spec.data, spec.n_train, spec.data_seed)
 
 
-def theory(spec: Spec) -> Snapshot:
+def theory(spec: Spec) -> Theory:
     """The limiting kernels along the circle, and the expected cost of the infinite ensemble."""
     from ntk_core.limit.kernels import limiting_kernels
 
@@ -68,7 +71,7 @@ def theory(spec: Spec) -> Snapshot:
         "stable_rate": common.stable_rate(spec, largest),
         "rule": rule_name,
     }
-    return Snapshot(0, 0.0, arrays, progress=1.0, info=info)
+    return Theory(arrays, info)
 
 
 def plan(spec: Spec) -> Plan:
@@ -82,34 +85,32 @@ def plan(spec: Spec) -> Plan:
     )
 
 
-def run(spec: Spec) -> Iterator[Snapshot]:
-    """Trains all networks; every snapshot has Theta_t(x0, x) for each width and seed."""
+def schema(spec: Spec) -> Schema:
+    """The kernel curve of every network at every output time, and its peak."""
+    gamma = (("gamma",), data.angle_grid(spec.angles), "angle between x and x0", "rad")
+    return common.schema(
+        spec,
+        labelled(gamma=gamma),
+        kernel=Variable((*common.NETWORK, "gamma"), "tangent kernel Theta_t(x0, x)"),
+        peak=Variable(common.NETWORK, "tangent kernel Theta_t(x0, x0)"),
+    )
+
+
+def parts(spec: Spec, plan: Plan, workers: int) -> tuple[Part, ...]:
+    """The networks spread over the workers."""
+    return spread(spec, plan, workers)
+
+
+def run(spec: Spec, part: Part | None = None) -> Iterator[Increment]:
+    """Trains the networks of a part (by default all), and looks at their kernels at every output time."""
     from ntk_core.runs.lockstep import train_together
 
     X, y = training_set(spec)
-    gamma = data.angle_grid(spec.angles)
-    points = np.concatenate([data.circle(gamma), X0])
-    kernel = np.full((len(spec.widths), spec.seeds, spec.angles), np.nan, dtype=np.float32)
-    initial = kernel.copy()
-    diverged = np.zeros(kernel.shape[:2], dtype=bool)
-    history = common.Histories(spec, "peak", "cost")
-    for update in train_together(spec, X, y, points=points, n_in=2, plan=plan(spec)):
-        group = (update.width_index, update.seeds)
+    points = np.concatenate([data.circle(data.angle_grid(spec.angles)), X0])
+    for update in train_together(spec, X, y, points=points, n_in=2, plan=plan(spec), part=part):
         with update.network.looking():
             curve = update.network.tangent_kernel(X0, points)[:, 0]  # (S, angles + 1)
-        kernel[group] = common.numbers(curve[:, :-1])
-        if update.index == 0:
-            initial[group] = kernel[group]
-        diverged[group] = common.flags(update.diverged)
-        history.record(update, peak=curve[:, -1], cost=common.squared_cost(update))
-        arrays = labelled(
-            gamma=(("gamma",), gamma),
-            width=(("width",), spec.widths),
-            kernel=(("width", "seed", "gamma"), kernel.copy()),
-            initial=(("width", "seed", "gamma"), initial.copy()),
-            diverged=(("width", "seed"), diverged.copy()),
-        )
-        yield common.snapshot(update, arrays | history.until(update.index))
+        yield common.increment(update, kernel=curve[:, :-1], peak=curve[:, -1])
 
 
 def _ensemble(spec: Spec) -> InfiniteEnsemble:

@@ -27,8 +27,11 @@ from ntk_core.experiments._batch import (
     leading_components,
     limiting_kernel,
 )
-from ntk_core.runs.snapshot import Snapshot, labelled
+from ntk_core.runs.arrays import labelled
+from ntk_core.runs.parts import Part, spread
+from ntk_core.runs.result import Increment, Schema, Variable
 from ntk_core.runs.spec import TrainingSpec, Width
+from ntk_core.runs.theory import Theory
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -82,7 +85,7 @@ class Spec(TrainingSpec):
         return self
 
 
-def theory(spec: Spec) -> Snapshot:
+def theory(spec: Spec) -> Theory:
     """Eigenvalues, the batch in components 2 and 3, and the limit's |g_t| and |h_t|."""
     batch, components = batch_of(spec), leading_components(spec)
     largest, chosen = largest_eigenvalue(spec), float(components.values[spec.component - 1])
@@ -107,7 +110,7 @@ def theory(spec: Spec) -> Snapshot:
         "rule": rule_name,
         "half_time": math.log(2) / chosen if chosen > 0 else None,
     }
-    return Snapshot(0, 0.0, arrays, progress=1.0, info=info)
+    return Theory(arrays, info)
 
 
 def plan(spec: Spec) -> Plan:
@@ -120,8 +123,28 @@ def plan(spec: Spec) -> Plan:
     )
 
 
-def run(spec: Spec) -> Iterator[Snapshot]:
-    """Trains all networks towards their own f_0 + scale f^(k); every snapshot has |g| and |h| up to its time."""
+def slow(spec: Spec) -> bool:
+    """The kernel of one network of width 10,000 takes seconds."""
+    return spec.components_of == "network"
+
+
+def schema(spec: Spec) -> Schema:
+    """What is left along the component and across it, of every network at every output time."""
+    return common.schema(
+        spec,
+        {},
+        g=Variable(common.NETWORK, "|g_t|, norm of f_t - f* along the component"),
+        h=Variable(common.NETWORK, "|h_t|, norm of f_t - f* across the component"),
+    )
+
+
+def parts(spec: Spec, plan: Plan, workers: int) -> tuple[Part, ...]:
+    """The networks spread over the workers."""
+    return spread(spec, plan, workers)
+
+
+def run(spec: Spec, part: Part | None = None) -> Iterator[Increment]:
+    """Trains the networks of a part (by default all) towards their own f_0 + scale f^(k)."""
     from ntk_core.runs.lockstep import train_together
 
     X = batch_of(spec).inputs
@@ -131,14 +154,9 @@ def run(spec: Spec) -> Iterator[Snapshot]:
         f_0 = network(X)  # (S, N, 1)
         return f_0 + spec.scale * direction.to(f_0)[:, None]
 
-    history = common.Histories(spec, "g", "h", "cost")
-    diverged = np.zeros((len(spec.widths), spec.seeds), dtype=bool)
-    for update in train_together(spec, X, goal, n_in=X.shape[1], plan=plan(spec)):
+    for update in train_together(spec, X, goal, n_in=X.shape[1], plan=plan(spec), part=part):
         g, h = _split(update, direction)
-        history.record(update, g=g.abs(), h=h, cost=common.squared_cost(update))
-        diverged[update.width_index, update.seeds] = common.flags(update.diverged)
-        arrays = labelled(width=(("width",), spec.widths), diverged=(("width", "seed"), diverged.copy()))
-        yield common.snapshot(update, arrays | history.until(update.index))
+        yield common.increment(update, g=g.abs(), h=h)
 
 
 def _limit_path(spec: Spec, rule: Rule) -> tuple[np.ndarray, np.ndarray]:

@@ -12,8 +12,11 @@ from pydantic import Field, model_validator
 
 from ntk_core import data
 from ntk_core.experiments import _common as common
-from ntk_core.runs.snapshot import Snapshot, labelled
+from ntk_core.runs.arrays import labelled
+from ntk_core.runs.parts import Part, spread
+from ntk_core.runs.result import Increment, Schema, Variable
 from ntk_core.runs.spec import TrainingSpec, Width
+from ntk_core.runs.theory import Theory
 
 if TYPE_CHECKING:
     from ntk_core.limit.ensemble import InfiniteEnsemble
@@ -56,7 +59,7 @@ def training_set(spec: Spec) -> tuple[data.Floats, data.Floats]:
     return np.round((gamma + np.pi) % (2 * np.pi) - np.pi, 6), y
 
 
-def theory(spec: Spec) -> Snapshot:
+def theory(spec: Spec) -> Theory:
     """Mean and standard deviation of f_t along the circle at every output time and at infinity."""
     train_gamma, train_y = training_set(spec)
     gamma = data.angle_grid(spec.angles)
@@ -85,7 +88,7 @@ def theory(spec: Spec) -> Snapshot:
         "rule": rule_name,
         "conflict": _conflict(spec),
     }
-    return Snapshot(0, 0.0, arrays, progress=1.0, info=info)
+    return Theory(arrays, info)
 
 
 def plan(spec: Spec) -> Plan:
@@ -97,29 +100,29 @@ def plan(spec: Spec) -> Plan:
     return common.with_warnings(plan_training(spec, n_train, spec.angles, 2), spec, largest, _conflict(spec))
 
 
-def run(spec: Spec) -> Iterator[Snapshot]:
-    """Trains all networks; every snapshot has f_t along the circle for each width and seed."""
+def schema(spec: Spec) -> Schema:
+    """Every network as a function on the circle, at every output time."""
+    gamma = (("gamma",), data.angle_grid(spec.angles), "angle of x", "rad")
+    f = Variable((*common.NETWORK, "gamma"), "output f_t(x)")
+    return common.schema(spec, labelled(gamma=gamma), f=f)
+
+
+def parts(spec: Spec, plan: Plan, workers: int) -> tuple[Part, ...]:
+    """The networks spread over the workers."""
+    return spread(spec, plan, workers)
+
+
+def run(spec: Spec, part: Part | None = None) -> Iterator[Increment]:
+    """Trains the networks of a part (by default all), and looks at them along the circle at every output time."""
     from ntk_core.runs.lockstep import train_together
 
     train_gamma, y = training_set(spec)
-    gamma = data.angle_grid(spec.angles)
-    points = data.circle(gamma)
-    f = np.full((len(spec.widths), spec.seeds, spec.angles), np.nan, dtype=np.float32)
-    diverged = np.zeros(f.shape[:2], dtype=bool)
-    history = common.Histories(spec, "cost")
-    for update in train_together(spec, data.circle(train_gamma), y, points=points, n_in=2, plan=plan(spec)):
-        group = (update.width_index, update.seeds)
+    points = data.circle(data.angle_grid(spec.angles))
+    train_X = data.circle(train_gamma)
+    for update in train_together(spec, train_X, y, points=points, n_in=2, plan=plan(spec), part=part):
         with update.network.looking():
-            f[group] = common.numbers(update.network(points)[..., 0])
-        diverged[group] = common.flags(update.diverged)
-        history.record(update, cost=common.squared_cost(update))
-        arrays = labelled(
-            gamma=(("gamma",), gamma),
-            width=(("width",), spec.widths),
-            f=(("width", "seed", "gamma"), f.copy()),
-            diverged=(("width", "seed"), diverged.copy()),
-        )
-        yield common.snapshot(update, arrays | history.until(update.index))
+            f = update.network(points)[..., 0]
+        yield common.increment(update, f=f)
 
 
 def _conflict(spec: Spec) -> str | None:

@@ -28,6 +28,7 @@ class Work:
     n_eval: int
     n_in: int
     n_out: int
+    together: int | None = None  # seeds trained together; by default as many as fit
 
     @property
     def method(self) -> str:
@@ -102,6 +103,8 @@ class Work:
     @property
     def batch(self) -> int:
         """Seeds trained together."""
+        if self.together is not None:
+            return self.together
         kind = self.device.partition(":")[0]
         each = self.persistent_bytes() + self.transient_bytes()
         return max(1, min(self.spec.seeds, BATCH_BYTES[kind] // max(each, 1)))

@@ -15,10 +15,12 @@ from ntk_core.finite.network import Network
 from ntk_core.progress import checkpoint
 from ntk_core.rules import GradientDescent, GradientFlow, Momentum, Rule
 from ntk_core.runs import plan as budget
+from ntk_core.runs.parts import Unit, units
 from ntk_core.training.state import State
 from ntk_core.training.train import check_targets, train
 
 if TYPE_CHECKING:
+    from ntk_core.runs.parts import Part
     from ntk_core.runs.spec import TrainingSpec
 
 Target = Any  # array (N,) or (N, n_out), or a function of the untrained network that returns (S, N, n_out)
@@ -30,29 +32,23 @@ class Update:
 
     Attributes:
         index, time: which output time.
-        width_index: which of the spec's widths.
-        seeds: which of its seeds, a slice of range(spec.seeds).
+        unit: which width, and which of its seeds.
         network: the group, moved to this time; asking it anything leaves its training as it was only inside
             `network.looking()`.
         targets: y, (S, N, n_out).
         outputs: f on the training inputs, (S, N, n_out); NaN where a seed has diverged.
-        complete: every group has now reached this time.
-        progress: share of the whole run's predicted work, 0 to 1.
-        diverged: which seeds left the finite numbers, (S,).
-        info: facts for a status line.
+        state: where its training is: leaps, estimated errors, which seeds diverged.
+        progress: share of the predicted work of all groups, 0 to 1.
     """
 
     index: int
     time: float
-    width_index: int
-    seeds: slice
+    unit: Unit
     network: Network
     targets: Tensor
     outputs: Tensor
-    complete: bool
+    state: State
     progress: float
-    diverged: Tensor
-    info: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -60,16 +56,10 @@ class _Group:
     """Networks that train together; drawn when their turn first comes, so that the first picture need not wait."""
 
     plan: budget.GroupPlan
-    width_index: int
-    seeds: slice
+    unit: Unit
     network: Network | None = None
     targets: Tensor | None = None
     states: Iterator[State] = field(default_factory=lambda: iter(()))
-    state: State | None = None
-
-    @property
-    def size(self) -> int:
-        return self.seeds.stop - self.seeds.start
 
 
 def rule_of(spec: TrainingSpec) -> Rule:
@@ -82,7 +72,14 @@ def rule_of(spec: TrainingSpec) -> Rule:
 
 
 def train_together(
-    spec: TrainingSpec, X: Any, target: Target, *, n_in: int, points: Any = None, plan: budget.Plan | None = None
+    spec: TrainingSpec,
+    X: Any,
+    target: Target,
+    *,
+    n_in: int,
+    points: Any = None,
+    plan: budget.Plan | None = None,
+    part: Part | None = None,
 ) -> Iterator[Update]:
     """Trains every width and seed of the spec and yields an update whenever a group reaches an output time.
 
@@ -93,6 +90,7 @@ def train_together(
         n_in: dimension of the inputs.
         points: (M, n_in) further inputs the caller will ask about.
         plan: how to do it; by default `budget.plan_training`.
+        part: trains only the networks of this part.
 
     Raises:
         ValueError: the plan refuses the run (its predicted size and what to lower).
@@ -102,37 +100,35 @@ def train_together(
     plan = budget.plan_training(spec, len(X), len(points), n_in) if plan is None else plan
     if plan.refusal:
         raise ValueError(plan.refusal)
-    groups = [group for group_plan in plan.groups for group in _groups_of(spec, group_plan)]
-    work = max(sum(group.plan.seconds * group.size for group in groups), 1e-300)
+    groups = [_Group(plan.groups[unit.width_index], unit) for unit in _units_of(spec, plan, part)]
+    work = max(sum(group.unit.seconds for group in groups), 1e-300)
     done = 0.0
     for index, time in enumerate(spec.times):
-        for place, group in enumerate(groups):
+        for group in groups:
             if index == 0:
                 _draw(group, spec, plan, X, target, points, n_in)
             assert group.network is not None
             assert group.targets is not None
-            share = group.plan.seconds * group.size / len(spec.times)
-            state = group.state = _advance(group, index, spec.times, done / work, share / work)
+            share = group.unit.seconds / len(spec.times)
+            state = _advance(group, index, spec.times, done / work, share / work)
             done += share
             yield Update(
                 index,
                 time,
-                group.width_index,
-                group.seeds,
+                group.unit,
                 group.network,
                 group.targets,
                 state.outputs,
-                complete=place == len(groups) - 1,
+                state,
                 progress=min(1.0, done / work),
-                diverged=state.diverged,
-                info=_info(spec, plan, groups),
             )
 
 
-def _groups_of(spec: TrainingSpec, plan: budget.GroupPlan) -> Iterator[_Group]:
-    for first in range(0, spec.seeds, plan.batch):
-        seeds = slice(first, min(first + plan.batch, spec.seeds))
-        yield _Group(plan, spec.widths.index(plan.width), seeds)
+def _units_of(spec: TrainingSpec, plan: budget.Plan, part: Part | None) -> list[Unit]:
+    everything = units(spec, plan)
+    if part is None or part.places == ({},):
+        return everything
+    return [unit for unit in everything if unit.place in part.places]
 
 
 def _draw(group: _Group, spec: TrainingSpec, plan: budget.Plan, X: Any, target: Target, points: Any, n_in: int) -> None:
@@ -140,7 +136,7 @@ def _draw(group: _Group, spec: TrainingSpec, plan: budget.Plan, X: Any, target: 
     checkpoint()
     group.network = Network.init(
         Architecture(spec.depth, group.plan.width, spec.activation, spec.beta, n_in),
-        [spec.seed + k for k in range(group.seeds.start, group.seeds.stop)],
+        [spec.seed + k for k in range(group.unit.first, group.unit.last)],
         device=plan.device,
         dtype=getattr(torch, spec.precision),
         weights=group.plan.weights,
@@ -167,21 +163,3 @@ def _advance(group: _Group, index: int, times: tuple[float, ...], done: float, s
             return state
         checkpoint(done + share * (state.time - start) / max(times[index] - start, 1e-300))
     raise RuntimeError(f"training ended before output {index}")
-
-
-def _info(spec: TrainingSpec, plan: budget.Plan, groups: list[_Group]) -> dict[str, Any]:
-    """One entry a width: how its networks are held and trained, and how far the leaps' error has grown."""
-    widths = []
-    for group_plan in plan.groups:
-        states = [g.state for g in groups if g.plan is group_plan and g.state is not None]
-        widths.append(
-            {
-                "width": group_plan.width,
-                "weights": group_plan.weights,
-                "method": group_plan.method,
-                "leaps": max((s.leaps for s in states), default=0),
-                "error": max((s.error for s in states), default=0.0),
-                "diverged": sum(int(s.diverged.sum()) for s in states),
-            }
-        )
-    return {"device": plan.device, "precision": spec.precision, "rule": spec.rule, "widths": widths}

@@ -6,6 +6,7 @@ same spec is run the same way on a busy machine as on a quiet one. The seconds s
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,9 @@ NOMINAL = {
     "cuda": Speeds(flops32=3e13, flops64=2e13, bandwidth=2e12, overhead=1e-5),
 }
 FEW_POINTS = 32
+PIECES = 8  # into which a run is cut, if it is worth it, so that several workers can share it
+WORTH_SECONDS = 2.0  # a run of less stays whole
+CUTTING_COST = 1.1  # how much longer a seed may take when fewer train together
 
 
 @dataclass(frozen=True)
@@ -77,16 +81,36 @@ def plan_training(spec: TrainingSpec, n_train: int, n_eval: int, n_in: int, n_ou
         n_out: number of outputs.
     """
     device = _device(spec.device)
-    groups = []
-    transient = 0
+    nominal = NOMINAL[device.partition(":")[0]]
+    works = []
     for width in spec.widths:
         options = [Work(spec, width, weights, device, n_train, n_eval, n_in, n_out) for weights in _kinds(spec, width)]
-        work = min(options, key=lambda w: w.seconds(NOMINAL[device.partition(":")[0]]))
-        groups.append(_group(work, machine.speeds(device)))
-        transient = max(transient, work.transient_bytes() * groups[-1].batch)
+        works.append(min(options, key=lambda w: w.seconds(nominal)))
+    works = _cut(works, spec.seeds, nominal)
+    groups = [_group(work, machine.speeds(device)) for work in works]
+    transient = max(work.transient_bytes() * work.batch for work in works)
     total = sum(g.bytes for g in groups) + transient
     plan = Plan(tuple(groups), total, sum(g.seconds * spec.seeds for g in groups), device)
     return replace(plan, refusal=_refusal(plan, spec, machine.free_memory(device)))
+
+
+def _cut(works: list[Work], seeds: int, nominal: Speeds) -> list[Work]:
+    """The same with smaller batches where a run is long and its seeds lose little by training in smaller company."""
+    costs = [seeds * work.seconds(nominal) for work in works]
+    total = sum(costs)
+    if total < WORTH_SECONDS:
+        return works
+    return [
+        _in_batches(work, seeds, math.ceil(PIECES * cost / total), nominal)
+        for work, cost in zip(works, costs, strict=True)
+    ]
+
+
+def _in_batches(work: Work, seeds: int, pieces: int, nominal: Speeds) -> Work:
+    allowed = CUTTING_COST * work.seconds(nominal)
+    sizes = range(max(1, math.ceil(seeds / pieces)), work.batch)
+    smaller = (replace(work, together=size) for size in sizes)
+    return next((cut for cut in smaller if cut.seconds(nominal) <= allowed), work)
 
 
 def _group(work: Work, speeds: Speeds) -> GroupPlan:
