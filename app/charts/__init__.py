@@ -1,43 +1,41 @@
-"""Pictures of the experiments: pure functions from snapshots to figure dicts. No Streamlit, no Plotly, no torch.
+"""Pictures of the experiments: pure functions from results to figure dicts. No Streamlit, no Plotly, no torch.
 
 The module `app/charts/NAME.py` draws the experiment NAME and is found by that name. It offers
 
-    PANELS: dict[str, Panel]                                   the panels, in reading order
-    draw(spec, theory, snapshot, index, options) -> dict       figures {data, layout} a panel; snapshot may be None
-    frames(spec, theory) -> tuple[float, ...]                  (optional) the times that theory alone can show
+    PANELS: dict[str, Panel]                       the panels in reading order, each with its function
+                                                   draw(entries, time, options) -> figure {data, layout}
+    moments(spec, theory) -> tuple[float, ...]     (optional) the times that theory alone can show
+    facts(spec, plan) -> list[str]                 (optional) the conventions behind the numbers; else those of training
+    caption(spec, time) -> str                     (optional) the clock's line
 
-Colours are tokens such as "@ink" or "@c0/0.2" (with its opacity): the browser puts the theme's colours in their place.
-Arrays are {"dtype": "f4", "bdata": base64}.
+`entries` are specs, their limits and what their networks have found (`Entry`), usually one. Colours are tokens such as
+"@ink" or "@c0/0.2" (with its opacity): the browser puts the theme's colours in their place. Arrays are tokens of
+`app.charts.arrays`.
 """
 
 from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from app.charts.entry import Entry
 from app.charts.style import Panel
 from ntk_core import experiments
 
 if TYPE_CHECKING:
-    from ntk_core.runs.snapshot import Snapshot
+    from ntk_core.runs.theory import Theory
 
 Figure = dict[str, Any]
 
-__all__ = ["Chart", "Figure", "Panel", "caption", "draw", "frames", "load"]
+__all__ = ["Chart", "Entry", "Figure", "Panel", "caption", "draw", "load", "moments", "side_by_side"]
 
 
 class Chart(Protocol):
     """What a module of this package offers when it is named after an experiment."""
 
     PANELS: dict[str, Panel]
-
-    def draw(
-        self, spec: Any, theory: Snapshot, snapshot: Snapshot | None, index: int, options: Mapping[str, Any]
-    ) -> dict[str, Figure]:
-        """One figure a panel."""
-        ...
 
 
 def load(name: str) -> Chart:
@@ -48,28 +46,44 @@ def load(name: str) -> Chart:
 
 
 def draw(
-    spec: Any, theory: Snapshot, snapshot: Snapshot | None, index: int, options: Mapping[str, Any] | None = None
+    entries: Sequence[Entry],
+    time: float,
+    options: Mapping[str, Any] | None = None,
+    panels: Iterable[str] | None = None,
 ) -> dict[str, Figure]:
     """The figures of one moment, by panel.
 
     Args:
-        spec: the experiment's spec.
-        theory: what the limit says.
-        snapshot: the networks at output time `index`, or None where none has got there.
-        index: which moment; also those that `frames` lists beyond the spec's own times.
+        entries: what to draw, of one experiment; one at least.
+        time: the moment; infinity where the limit knows it.
         options: the chart's options, e.g. {"band": True}; those not named are off.
+        panels: which panels; by default all.
     """
-    return load(spec.experiment).draw(spec, theory, snapshot, index, options or {})
+    known = load(entries[0].spec.experiment).PANELS
+    return {name: known[name].draw(entries, time, options or {}) for name in (known if panels is None else panels)}
 
 
-def frames(spec: Any, theory: Snapshot) -> tuple[float, ...]:
+def side_by_side(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """The entries, each with the colours that follow those of the one before it."""
+    out: list[Entry] = []
+    first = 0
+    for entry in entries:
+        out.append(Entry(entry.spec, entry.theory, entry.result, entry.label, first))
+        first += len(getattr(entry.spec, "widths", (0,)))
+    return tuple(out)
+
+
+def moments(spec: Any, theory: Theory) -> tuple[float, ...]:
     """The moments that theory alone can show, at least one."""
-    own = getattr(load(spec.experiment), "frames", None)
+    own = getattr(load(spec.experiment), "moments", None)
     return own(spec, theory) if own else (0.0,)
 
 
 def caption(spec: Any, time: float) -> str:
     """The clock's line: the time, and the steps that make it."""
+    own = getattr(load(spec.experiment), "caption", None)
+    if own:
+        return own(spec, time)
     if math.isinf(time):
         return "t = ∞"
     if spec.rule == "gradient_flow":

@@ -2,56 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from app.charts import histories, paper, style
+from app.charts.entry import Entry
 from app.charts.style import Panel
-
-if TYPE_CHECKING:
-    from ntk_core.runs.snapshot import Snapshot
-
-PANELS = {
-    "batch": Panel(
-        "The batch in components 2 and 3", "main",
-        "Every input of the batch at its values of the second and third kernel principal component.", pictures=True,
-    ),
-    "g": Panel(
-        "|gₜ|: what is left along the component", "side",
-        "Norm of the part of f minus goal along the component against time; the limit decays exponentially.",
-    ),
-    "h": Panel(
-        "|hₜ|: how far the path bends away", "side",
-        "Norm of the part of f minus goal orthogonal to the component against time; the limit is zero along its own "
-        "components.",
-    ),
-    "values": Panel(
-        "Eigenvalues λₖ of Θ/N", "base", "The first eigenvalues of the kernel, on a logarithmic axis."
-    ),
-}  # fmt: skip
-
-OPTIONS = ("band", "paper")
 
 _SHAPES = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "triangle-down", "pentagon", "hexagram")
 _HOVER = "t = %{x:.4g}<br>%{y:.4f}"
 
 
-def draw(
-    spec: Any, theory: Snapshot, snapshot: Snapshot | None, index: int, options: Mapping[str, Any]
-) -> dict[str, dict]:
-    """The figures of one moment; see `app.charts.draw`."""
-    shown = bool(options.get("paper")) and paper.matches(spec, "figure3")
-    return {
-        "batch": _batch(spec, theory),
-        "g": _along(spec, theory, snapshot, bool(options.get("band")), shown),
-        "h": _across(spec, theory, snapshot, bool(options.get("band")), shown),
-        "values": _values(spec, theory, shown),
-    }
+def _papers(entry: Entry, options: Mapping[str, Any]) -> bool:
+    return bool(options.get("paper")) and paper.matches(entry.spec, "figure3")
 
 
-def _batch(spec: Any, theory: Snapshot) -> dict[str, Any]:
+def _batch(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any]:
+    spec, theory = entries[0].spec, entries[0].theory
     x, y, labels, pictures = (theory[name] for name in ("x", "y", "label", "picture"))
     digits = spec.data in ("digits", "mnist")
     signs = {-1: "f* < 0", 0: "f* = 0", 1: "f* > 0"}
@@ -70,42 +39,41 @@ def _batch(spec: Any, theory: Snapshot) -> dict[str, Any]:
     return {"data": traces, "layout": style.layout(*axes)}
 
 
-def _along(spec: Any, theory: Snapshot, snapshot: Snapshot | None, as_band: bool, shown: bool) -> dict[str, Any]:
-    traces = _networks(snapshot, "g", as_band, legend=True)
-    decay = theory["decay"]
-    law = "" if spec.components_of == "network" else " c·e<sup>−λt</sup>"
-    traces.append(style.line(theory["times"], decay, "limit" + law, style.INK, width=3.5, hovertemplate=_HOVER))
-    if shown:
-        halves = paper.figures()["figure3"]["time_to_half_g"]
-        rows = {n: (t, float(decay[0]) / 2) for n, t in halves.items() if n != "theory"}
-        traces.append(_paper_points(rows, "half-times"))
-    y = style.axis("|gₜ|", range=[0, 1.15 * float(decay[0])])
+def _along(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any]:
+    band = bool(options.get("band"))
+    traces = histories.against_time(entries, "g", time, _HOVER, as_band=band, legend=True)
+    top = 0.0
+    for entry in entries:
+        decay = entry.theory["decay"]
+        top = max(top, 1.15 * float(decay[0]))
+        law = "" if entry.spec.components_of == "network" else " c·e<sup>−λt</sup>"
+        name = entry.named("limit" + law)
+        traces.append(style.line(entry.theory["times"], decay, name, style.INK, width=3.5, hovertemplate=_HOVER))
+        if _papers(entry, options):
+            halves = paper.figures()["figure3"]["time_to_half_g"]
+            rows = {n: (t, float(decay[0]) / 2) for n, t in halves.items() if n != "theory"}
+            traces.append(_paper_points(rows, "half-times"))
     # Everything decays from the upper left: the upper right corner is free.
     corner = {"orientation": "v", "x": 1, "y": 1, "xanchor": "right", "yanchor": "top", "bgcolor": "@paper/0.6"}
-    return {"data": traces, "layout": style.layout(style.axis(style.TIME_AXIS), y, legend=corner)}
+    axes = style.axis(style.TIME_AXIS), style.axis("|gₜ|", range=[0, top])
+    return {"data": traces, "layout": style.layout(*axes, legend=corner)}
 
 
-def _across(spec: Any, theory: Snapshot, snapshot: Snapshot | None, as_band: bool, shown: bool) -> dict[str, Any]:
-    traces = _networks(snapshot, "h", as_band, legend=False)
-    times = theory["times"]
-    name = "limit" if spec.components_of == "network" else "limit: 0"
-    traces.append(style.line(times, theory["bend"], name, style.INK, width=3.5, hovertemplate=_HOVER))
-    if shown:
-        figure = paper.figures()["figure3"]
-        peaks, at = figure["orthogonal_norm_peak"], figure["orthogonal_norm_peak_time"]
-        traces.append(_paper_points({n: (at[n], values) for n, values in peaks.items()}, "peaks"))
-    seen = np.abs(snapshot["h"]) if snapshot is not None else np.zeros(1)
-    top = 1.15 * float(np.max(seen[np.isfinite(seen)], initial=0.3 * spec.scale))
-    y = style.axis("|hₜ|", range=[0, top])
-    return {"data": traces, "layout": style.layout(style.axis(style.TIME_AXIS), y)}
-
-
-def _networks(snapshot: Snapshot | None, name: str, as_band: bool, legend: bool) -> list[dict[str, Any]]:
-    if snapshot is None:
-        return []
-    curves = np.abs(snapshot[name])
-    times, widths = snapshot["history_time"], snapshot["width"]
-    return histories.against_time(times, curves, widths, _HOVER, as_band=as_band, legend=legend)
+def _across(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any]:
+    traces = histories.against_time(entries, "h", time, _HOVER, as_band=bool(options.get("band")))
+    top = 0.0
+    for entry in entries:
+        theory = entry.theory
+        name = entry.named("limit" if entry.spec.components_of == "network" else "limit: 0")
+        traces.append(style.line(theory["times"], theory["bend"], name, style.INK, width=3.5, hovertemplate=_HOVER))
+        if _papers(entry, options):
+            figure = paper.figures()["figure3"]
+            peaks, at = figure["orthogonal_norm_peak"], figure["orthogonal_norm_peak_time"]
+            traces.append(_paper_points({n: (at[n], values) for n, values in peaks.items()}, "peaks"))
+        seen = entry.until("h", time) if entry.there(time) else np.zeros(1)
+        top = max(top, float(np.max(seen[np.isfinite(seen)], initial=0.3 * entry.spec.scale)))
+    axes = style.axis(style.TIME_AXIS), style.axis("|hₜ|", range=[0, 1.15 * top])
+    return {"data": traces, "layout": style.layout(*axes)}
 
 
 def _paper_points(rows: Mapping[str, Any], what: str) -> dict[str, Any]:
@@ -126,21 +94,44 @@ def _paper_points(rows: Mapping[str, Any], what: str) -> dict[str, Any]:
     return trace
 
 
-def _values(spec: Any, theory: Snapshot, shown: bool) -> dict[str, Any]:
-    values = theory["values"]
-    order = np.arange(1, len(values) + 1)
-    chosen = order == spec.component
+def _values(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any]:
     hover = "λ<sub>%{x}</sub> = %{y:.5f}"
-    traces = [
-        style.points(order[~chosen], values[~chosen], "λₖ", style.COLOURS[0], "circle", hovertemplate=hover),
-        style.points(
-            order[chosen], values[chosen], f"λ of the chosen component, k = {spec.component}", style.COLOURS[1],
-            "diamond", size=14, hovertemplate=hover,
-        ),
-    ]  # fmt: skip
-    if shown:
-        printed = paper.figures()["figure3"]["eigenvalues"]
-        k = np.arange(1, len(printed) + 1)
-        traces.append(style.points(k, printed, "paper", style.MUTED, "x-thin", size=12, hovertemplate=hover))
-    axes = style.axis("component k", dtick=1), style.log_axis("eigenvalue λₖ", values)
+    traces, seen = [], []
+    for entry in entries:
+        values, k = entry.theory["values"], entry.spec.component
+        seen.append(values)
+        order = np.arange(1, len(values) + 1)
+        chosen = order == k
+        colours = [style.COLOURS[(entry.first + i) % 6] for i in (0, 1)]
+        name = entry.named(f"λ of the chosen component, k = {k}")
+        traces += [
+            style.points(order[~chosen], values[~chosen], entry.named("λₖ"), colours[0], "circle", hovertemplate=hover),
+            style.points(order[chosen], values[chosen], name, colours[1], "diamond", size=14, hovertemplate=hover),
+        ]
+        if _papers(entry, options):
+            printed = paper.figures()["figure3"]["eigenvalues"]
+            at = np.arange(1, len(printed) + 1)
+            traces.append(style.points(at, printed, "paper", style.MUTED, "x-thin", size=12, hovertemplate=hover))
+    axes = style.axis("component k", dtick=1), style.log_axis("eigenvalue λₖ", np.concatenate(seen))
     return {"data": traces, "layout": style.layout(*axes)}
+
+
+PANELS = {
+    "batch": Panel(
+        "The batch in components 2 and 3", "main",
+        "Every input of the batch at its values of the second and third kernel principal component.", _batch,
+        pictures=True,
+    ),
+    "g": Panel(
+        "|gₜ|: what is left along the component", "side",
+        "Norm of the part of f minus goal along the component against time; the limit decays exponentially.", _along,
+    ),
+    "h": Panel(
+        "|hₜ|: how far the path bends away", "side",
+        "Norm of the part of f minus goal orthogonal to the component against time; the limit is zero along its own "
+        "components.", _across,
+    ),
+    "values": Panel(
+        "Eigenvalues λₖ of Θ/N", "base", "The first eigenvalues of the kernel, on a logarithmic axis.", _values
+    ),
+}  # fmt: skip

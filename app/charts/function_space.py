@@ -3,80 +3,66 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from app.charts import histories, paper, style
+from app.charts import arrays, histories, paper, style
+from app.charts.entry import Entry
 from app.charts.style import Panel
 
 if TYPE_CHECKING:
-    from ntk_core.runs.snapshot import Snapshot
-
-PANELS = {
-    "f": Panel(
-        "Networks as functions, and the limit's 10–90 % band", "main",
-        "Output against angle: one thin curve a network, the limit's median thick in its band, training points.",
-        clickable=True,
-    ),
-    "cost": Panel(
-        "Cost while training", "side", "Cost of every network against time, and the limit's expected cost, thick."
-    ),
-    "fit": Panel(
-        "Spread at each angle", "side", "Standard deviation over seeds against angle, beside the limit's, thick."
-    ),
-}  # fmt: skip
-
-OPTIONS = ("band", "gp", "paper")
+    from ntk_core.runs.theory import Theory
 
 Z90 = 1.2815515655446004  # the 90th percentile of a standard normal
 _HOVER = "γ = %{x:.3f}<br>f = %{y:.3f}"
 
 
-def frames(spec: Any, theory: Snapshot) -> tuple[float, ...]:
+def moments(spec: Any, theory: Theory) -> tuple[float, ...]:
     """Every output time, and infinity."""
     return tuple(float(t) for t in theory["times"])
 
 
-def draw(
-    spec: Any, theory: Snapshot, snapshot: Snapshot | None, index: int, options: Mapping[str, Any]
-) -> dict[str, dict]:
-    """The figures of one moment; see `app.charts.draw`."""
-    index = min(index, len(theory["times"]) - 1)
-    return {
-        "f": _functions(spec, theory, snapshot, index, options),
-        "cost": _cost(theory, snapshot, index, bool(options.get("band"))),
-        "fit": _spread(theory, snapshot, index),
-    }
+def _at(theory: Theory, name: str, time: float) -> np.ndarray:
+    """A curve of the limit at the last of its times that is not after `time`."""
+    index = np.searchsorted(theory["times"], time * (1 + 1e-12), side="right") - 1
+    return theory[name][max(int(index), 0)]
 
 
-def _functions(
-    spec: Any, theory: Snapshot, snapshot: Snapshot | None, index: int, options: Mapping[str, Any]
-) -> dict[str, Any]:
-    gamma, mean, std = theory["gamma"], theory["mean"][index], theory["std"][index]
-    traces = style.band(gamma, mean - Z90 * std, mean + Z90 * std, "limit: 10–90 %", style.INK, 0.13)
-    if options.get("gp"):
-        traces += _posterior(theory)
-    if snapshot is not None:
-        for i, n in enumerate(snapshot["width"]):
-            new = style.ensemble(gamma, snapshot["f"][i], f"n = {style.thousands(n)}", i, bool(options.get("band")))
-            traces += [{"hovertemplate": _HOVER, **trace} for trace in new]
-    if options.get("paper") and paper.matches(spec, "figure2"):
-        traces += _paper_curves()
-    traces.append(style.line(gamma, mean, "limit: median", style.INK, width=4, opacity=0.9, hovertemplate=_HOVER))
-    x, y = theory["train_gamma"], theory["train_y"]
-    dots = style.points(x, y, "training points", style.INK, "circle", size=13, outline=2, hovertemplate=_HOVER)
-    dots["marker"]["line"]["color"] = style.PAPER
-    traces.append(dots)
-    reach = _reach(theory, bool(options.get("gp")))
+def _functions(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any]:
+    traces: list[dict[str, Any]] = []
+    for entry in entries:
+        gamma = entry.theory["gamma"]
+        mean, std = (_at(entry.theory, name, time) for name in ("mean", "std"))
+        name = entry.named("limit: 10–90 %")
+        traces += style.band(gamma, mean - Z90 * std, mean + Z90 * std, name, style.INK, 0.13)
+        if options.get("gp"):
+            traces += _posterior(entry)
+        # At infinity the limit is alone: no network has been there.
+        if entry.there(time) and not math.isinf(time):
+            traces += histories.over_x(entry, gamma, entry.now("f", time), _HOVER, as_band=bool(options.get("band")))
+        if options.get("paper") and paper.matches(entry.spec, "figure2"):
+            traces += _paper_curves()
+        middle = {"width": 4, "opacity": 0.9, "hovertemplate": _HOVER}
+        traces.append(style.line(gamma, mean, entry.named("limit: median"), style.INK, **middle))
+    traces += [_training_points(entry) for entry in entries]
+    reach = max(_reach(entry.theory, bool(options.get("gp"))) for entry in entries)
     return {
         "data": traces,
         "layout": style.layout(style.angle_axis(), style.axis("output f(x)", range=[-reach, reach])),
     }
 
 
-def _reach(theory: Snapshot, posterior: bool) -> float:
+def _training_points(entry: Entry) -> dict[str, Any]:
+    x, y = entry.theory["train_gamma"], entry.theory["train_y"]
+    name = entry.named("training points")
+    dots = style.points(x, y, name, style.INK, "circle", size=13, outline=2, hovertemplate=_HOVER)
+    dots["marker"]["line"]["color"] = style.PAPER
+    return dots
+
+
+def _reach(theory: Theory, posterior: bool) -> float:
     """Half the height of the picture: the same at all times, so that only the functions move."""
     widest = np.nanmax(np.abs(theory["mean"]) + 2.2 * theory["std"])
     if posterior:
@@ -85,14 +71,14 @@ def _reach(theory: Snapshot, posterior: bool) -> float:
     return 1.08 * float(max(widest, targets, 1e-3))
 
 
-def _posterior(theory: Snapshot) -> list[dict[str, Any]]:
+def _posterior(entry: Entry) -> list[dict[str, Any]]:
     """What regression with the NTK as a Gaussian process's prior would give: another distribution, so it is named."""
-    gamma, mean, std = theory["gamma"], theory["gp_mean"], theory["gp_std"]
-    name = "GP posterior with the NTK as prior"
-    edges = np.stack([mean - Z90 * std, mean + Z90 * std])
+    gamma, mean, std = (entry.theory[name] for name in ("gamma", "gp_mean", "gp_std"))
+    name, colour = entry.named("GP posterior with the NTK as prior"), style.COLOURS[3]
+    edges = arrays.curves(gamma, np.stack([mean - Z90 * std, mean + Z90 * std]))
     return [
-        style.line(gamma, mean, name, style.COLOURS[3], dash="longdash", width=2.5, hovertemplate=_HOVER),
-        style.line(*style.joined(gamma, edges), "its 10 and 90 %", style.COLOURS[3], dash="dot", hovertemplate=_HOVER),
+        style.line(gamma, mean, name, colour, dash="longdash", width=2.5, hovertemplate=_HOVER),
+        style.lines(edges, entry.named("its 10 and 90 %"), colour, dash="dot", hovertemplate=_HOVER),
     ]
 
 
@@ -102,32 +88,19 @@ def _paper_curves() -> list[dict[str, Any]]:
     gamma, figure = np.asarray(data["gamma"]), data["figure2"]
     rows = (("n=50", "paper, n = 50", "dot"), ("n=1000", "paper, n = 1,000", "dashdot"))
     traces = [
-        style.line(*style.joined(gamma, np.asarray(figure[key])), name, style.MUTED, width=1, dash=dash)
+        style.lines(arrays.curves(gamma, np.asarray(figure[key])), name, style.MUTED, width=1, dash=dash)
         for key, name, dash in rows
     ]
-    limits = np.concatenate([figure["P50"], figure["P10 and P90"]])
-    traces.append(style.line(*style.joined(gamma, limits), "paper, percentiles", style.COLOURS[2], dash="dash"))
-    return traces
+    limits = arrays.curves(gamma, np.concatenate([figure["P50"], figure["P10 and P90"]]))
+    return [*traces, style.lines(limits, "paper, percentiles", style.COLOURS[2], dash="dash")]
 
 
-def _cost(theory: Snapshot, snapshot: Snapshot | None, index: int, as_band: bool) -> dict[str, Any]:
-    times = theory["times"]
-    finite = np.isfinite(times)
-    traces: list[dict[str, Any]] = []
-    if snapshot is not None:
-        hover = "t = %{x:.4g}<br>cost %{y:.3g}"
-        history = snapshot["history_time"]
-        traces += histories.against_time(history, snapshot["cost"], snapshot["width"], hover, as_band=as_band)
-    hover = "t = %{x:.4g}<br>%{y:.3g}<extra>expected cost</extra>"
-    expected = theory["cost"][finite]
-    traces.append(style.line(times[finite], expected, "limit: expected", style.INK, width=3, hovertemplate=hover))
-    now = float(times[index])
-    marks = [] if math.isinf(now) else [_now_line(now)]
-    y = style.cost_axis(expected, *([snapshot["cost"]] if snapshot is not None else []))
-    return {
-        "data": traces,
-        "layout": style.layout(style.axis(style.TIME_AXIS), y, shapes=marks),
-    }
+def _cost(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any]:
+    hover = "t = %{x:.4g}<br>cost %{y:.3g}"
+    traces = histories.against_time(entries, "cost", time, hover, as_band=bool(options.get("band")))
+    traces += histories.costs_of_limits(entries)
+    marks = [] if math.isinf(time) else [_now_line(time)]
+    return {"data": traces, "layout": histories.cost_layout(entries, time, shapes=marks)}
 
 
 def _now_line(time: float) -> dict[str, Any]:
@@ -135,28 +108,48 @@ def _now_line(time: float) -> dict[str, Any]:
     return {"type": "line", "xref": "x", "yref": "paper", "x0": time, "x1": time, "y0": 0, "y1": 1, "line": edge}
 
 
-def _spread(theory: Snapshot, snapshot: Snapshot | None, index: int) -> dict[str, Any]:
-    gamma = theory["gamma"]
+def _spread(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any]:
     traces: list[dict[str, Any]] = []
-    if snapshot is not None and snapshot["f"].shape[1] > 1:
-        for i, n in enumerate(snapshot["width"]):
-            curves = snapshot["f"][i]
-            there = curves[np.isfinite(curves).all(axis=1)]
-            if len(there) > 1:
-                colour, dash = style.COLOURS[i % 6], style.DASHES[i % 6]
-                spread = there.std(axis=0, ddof=1)
-                traces.append(
-                    style.line(
-                        gamma,
-                        spread,
-                        f"n = {style.thousands(n)}",
-                        colour,
-                        dash=dash,
-                        showlegend=False,
-                        hovertemplate=_HOVER,
-                    )
-                )
-    traces.append(style.line(gamma, theory["std"][index], "limit", style.INK, width=3, hovertemplate=_HOVER))
-    top = 1.3 * float(np.nanmax(theory["std"]))
+    for entry in entries:
+        gamma = entry.theory["gamma"]
+        if entry.there(time) and not math.isinf(time):
+            traces += _spreads(entry, gamma, entry.now("f", time))
+        name, std = entry.named("limit"), _at(entry.theory, "std", time)
+        traces.append(style.line(gamma, std, name, style.INK, width=3, hovertemplate=_HOVER))
+    top = 1.3 * max(float(np.nanmax(entry.theory["std"])) for entry in entries)
     axes = style.angle_axis(), style.axis("std of f(x) over seeds", range=[0, max(top, 1e-6)])
     return {"data": traces, "layout": style.layout(*axes)}
+
+
+def _spreads(entry: Entry, gamma: np.ndarray, curves: np.ndarray) -> list[dict[str, Any]]:
+    """Standard deviation over the seeds of every width that has two networks or more."""
+    traces = []
+    for i, n in enumerate(entry.spec.widths):
+        there = curves[i][np.isfinite(curves[i]).all(axis=1)]
+        if len(there) > 1:
+            k = (entry.first + i) % 6
+            name = entry.named(f"n = {style.thousands(n)}")
+            traces.append(
+                style.line(
+                    gamma, there.std(axis=0, ddof=1), name, style.COLOURS[k], dash=style.DASHES[k], showlegend=False,
+                    hovertemplate=_HOVER,
+                )
+            )  # fmt: skip
+    return traces
+
+
+PANELS = {
+    "f": Panel(
+        "Networks as functions, and the limit's 10–90 % band", "main",
+        "Output against angle: one thin curve a network, the limit's median thick in its band, training points.",
+        _functions, clickable=True,
+    ),
+    "cost": Panel(
+        "Cost while training", "side", "Cost of every network against time, and the limit's expected cost, thick.",
+        _cost,
+    ),
+    "fit": Panel(
+        "Spread at each angle", "side", "Standard deviation over seeds against angle, beside the limit's, thick.",
+        _spread,
+    ),
+}  # fmt: skip

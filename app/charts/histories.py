@@ -7,31 +7,72 @@ from typing import Any
 
 import numpy as np
 
-from app.charts import style
+from app.charts import arrays, style
+from app.charts.entry import Entry
 
 
 def against_time(
-    times: np.ndarray,
-    curves: np.ndarray,
-    widths: Sequence[int] | np.ndarray,
-    hover: str,
-    *,
-    as_band: bool = False,
-    legend: bool = False,
+    entries: Sequence[Entry], variable: str, time: float, hover: str, *, as_band: bool = False, legend: bool = False
 ) -> list[dict[str, Any]]:
-    """Every network's history: times (T,), curves (width, seed, T), one trace a width (gaps where not yet there).
+    """Every network's history of a variable up to `time`, one trace a width (gaps where not yet there).
 
     Without `legend` the colours are those that another panel of the page explains.
     """
+    more: dict[str, Any] = {"hovertemplate": hover, **({} if legend else {"showlegend": False})}
     traces: list[dict[str, Any]] = []
-    for i, n in enumerate(widths):
-        new = style.ensemble(times, curves[i], f"n = {style.thousands(n)}", i, as_band)
-        traces += [{"hovertemplate": hover, **trace, **({} if legend else {"showlegend": False})} for trace in new]
+    for k, entry in enumerate(e for e in entries if e.there(time)):
+        times, values = entry.times(time), entry.until(variable, time)
+        for i, n in enumerate(entry.spec.widths):
+
+            def numbers(what: str, y: np.ndarray, i: int = i, k: int = k, times: np.ndarray = times) -> dict[str, Any]:
+                return arrays.history(f"{k}/{i}/{what}", times, y)
+
+            name = entry.named(f"n = {style.thousands(n)}")
+            traces += style.ensemble(values[i], name, entry.first + i, as_band, numbers, more)
     return traces
 
 
+def over_x(
+    entry: Entry, x: np.ndarray, curves: np.ndarray, hover: str, *, as_band: bool = False
+) -> list[dict[str, Any]]:
+    """Every network's curve over x (P,), of curves (width, seed, P): one trace a width."""
+    traces: list[dict[str, Any]] = []
+    for i, n in enumerate(entry.spec.widths):
+        name = entry.named(f"n = {style.thousands(n)}")
+        traces += style.ensemble(
+            curves[i], name, entry.first + i, as_band, lambda _, y: arrays.curves(x, y), {"hovertemplate": hover}
+        )
+    return traces
+
+
+def costs_of_limits(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """The limit's expected cost of every entry against time."""
+    hover = "t = %{x:.4g}<br>%{y:.3g}<extra>expected cost of the limit</extra>"
+    out = []
+    for entry in entries:
+        times, cost = entry.theory["times"], entry.theory["cost"]
+        shown = np.isfinite(times)
+        name = entry.named("limit: expected")
+        out.append(style.line(times[shown], cost[shown], name, style.INK, width=3, hovertemplate=hover))
+    return out
+
+
+def cost_layout(entries: Sequence[Entry], time: float, **more: Any) -> dict[str, Any]:
+    """The axes of a panel of costs against time."""
+    seen = [entry.theory["cost"] for entry in entries]
+    seen += [entry.until("cost", time) for entry in entries if entry.there(time)]
+    return style.layout(style.axis(style.TIME_AXIS), style.cost_axis(*seen), **more)
+
+
 def law(
-    widths: Sequence[int] | np.ndarray, values: np.ndarray, slope: float, name: str, symbol: str, *, first: bool = False
+    widths: Sequence[int] | np.ndarray,
+    values: np.ndarray,
+    slope: float,
+    name: str,
+    symbol: str,
+    *,
+    first: bool = False,
+    colours_from: int = 0,
 ) -> list[dict[str, Any]]:
     """Points (width, value) on logarithmic axes, and the line of the given slope through their middle.
 
@@ -41,12 +82,13 @@ def law(
         slope: the slope that theory gives the line.
         name: what the points are, for the legend.
         symbol: shape of the points; `first` draws them open.
+        colours_from: the colour of the first width.
     """
     n = np.asarray(widths, dtype=float)
     good = np.isfinite(values) & (values > 0)
     if not good.any():
         return []
-    colours = [style.COLOURS[i % 6] for i in np.flatnonzero(good)]
+    colours = [style.COLOURS[(colours_from + i) % 6] for i in np.flatnonzero(good)]
     marks = style.points(n[good], values[good], name, style.INK, symbol, open=first)
     marks["marker"]["color"] = colours
     marks["marker"]["line"]["color"] = colours

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
+
+from app.charts.arrays import f4
 
 INK, MUTED, GRID, PAPER = "@ink", "@muted", "@grid", "@paper"
 
@@ -29,6 +30,7 @@ class Panel:
     title: str
     place: str
     alt: str
+    draw: Callable[..., dict[str, Any]]  # entries, time, options -> figure
     pictures: bool = False  # its points carry the number of a digit, shown on hover
     clickable: bool = False  # a click on it can add a training point
 
@@ -36,16 +38,9 @@ class Panel:
         """The same panel in another place."""
         return replace(self, place=place)
 
-
-def f4(values: Any) -> dict[str, str]:
-    """An array as float32 in base64, which Plotly reads as it is: a third of the size of JSON numbers."""
-    data = np.ascontiguousarray(values, dtype="<f4").tobytes()
-    return {"dtype": "f4", "bdata": base64.b64encode(data).decode("ascii")}
-
-
-def numbers(array: dict[str, str]) -> np.ndarray:
-    """The inverse of `f4`."""
-    return np.frombuffer(base64.b64decode(array["bdata"]), dtype="<f4")
+    def plain(self) -> dict[str, Any]:
+        """What the browser must know of it."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "draw"}
 
 
 def thousands(n: int) -> str:
@@ -53,17 +48,15 @@ def thousands(n: int) -> str:
     return f"{int(n):,}"
 
 
-def joined(x: np.ndarray, curves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Many curves as one trace, a gap between each two: x (P,), curves (C, P) -> two arrays (C (P + 1),)."""
-    count = len(curves)
-    gap = np.full((count, 1), np.nan)
-    return np.concatenate([np.tile(x, (count, 1)), gap], 1).ravel(), np.concatenate([curves, gap], 1).ravel()
-
-
 def line(x: Any, y: Any, name: str, colour: str, **more: Any) -> dict[str, Any]:
     """A line trace; `width` and `dash` style it, everything else goes to the trace as it is."""
+    return lines({"x": f4(x), "y": f4(y)}, name, colour, **more)
+
+
+def lines(numbers: dict[str, Any], name: str, colour: str, **more: Any) -> dict[str, Any]:
+    """A trace of one line or many: x and y, or what `arrays.curves` and `arrays.history` make in their place."""
     style = {"color": colour, "width": more.pop("width", 2), "dash": more.pop("dash", "solid"), "simplify": False}
-    return {"type": "scatter", "mode": "lines", "name": name, "x": f4(x), "y": f4(y), "line": style, **more}
+    return {"type": "scatter", "mode": "lines", "name": name, **numbers, "line": style, **more}
 
 
 def points(x: Any, y: Any, name: str, colour: str, symbol: str, **more: Any) -> dict[str, Any]:
@@ -75,32 +68,47 @@ def points(x: Any, y: Any, name: str, colour: str, symbol: str, **more: Any) -> 
 
 def band(x: Any, low: Any, high: Any, name: str, colour: str, opacity: float = 0.22) -> list[dict[str, Any]]:
     """The region between two curves: an invisible lower edge and a filled upper one."""
-    edge = {"width": 0, "hoverinfo": "skip"}
-    lower = line(x, low, name, colour, showlegend=False, legendgroup=name, **edge)
-    upper = line(x, high, name, colour, legendgroup=name, fill="tonexty", fillcolor=f"{colour}/{opacity:g}", **edge)
-    return [lower, upper]
+    return filled({"x": f4(x), "y": f4(low)}, {"x": f4(x), "y": f4(high)}, name, colour, opacity)
 
 
-def finite(curves: np.ndarray, name: str) -> tuple[np.ndarray, str]:
-    """The curves (seed, P) that can be drawn, and the name; networks that grew beyond all numbers are counted in it."""
-    there = ~np.isnan(curves).all(axis=1)
-    usable = np.where(np.isfinite(curves), curves, np.nan)
-    lost = int(np.isinf(curves).any(axis=1).sum())
-    return usable[there], f"{name} ({lost} diverged)" if lost else name
+def filled(
+    low: dict[str, Any], high: dict[str, Any], name: str, colour: str, opacity: float = 0.22
+) -> list[dict[str, Any]]:
+    """The region between two lines, given as in `lines`."""
+    edge = {"width": 0, "hoverinfo": "skip", "legendgroup": name}
+    lower = lines(low, name, colour, showlegend=False, **edge)
+    return [lower, lines(high, name, colour, fill="tonexty", fillcolor=f"{colour}/{opacity:g}", **edge)]
 
 
-def ensemble(x: np.ndarray, curves: np.ndarray, name: str, index: int, as_band: bool) -> list[dict[str, Any]]:
-    """The networks of one width, curves (seed, P): thin lines, or their mean and 10th to 90th percentile."""
+Draw = Callable[[str, np.ndarray], dict[str, Any]]  # what the curves are, the curves (C, P) -> a part of a trace
+
+
+def ensemble(
+    curves: np.ndarray, name: str, index: int, as_band: bool, numbers: Draw, more: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """The networks of one width: thin lines, or their mean and 10th to 90th percentile.
+
+    Args:
+        curves: (seed, P), NaN where nothing is known; networks that grew beyond all numbers are counted in the name.
+        name, index: the curves' name, and which of the colours and dashes they have.
+        as_band: mean and percentiles instead of lines, where there are three networks or more.
+        numbers: makes the traces' numbers, e.g. `lambda what, y: arrays.curves(x, y)`.
+        more: what else every trace shall have.
+    """
     colour, dash = COLOURS[index % 6], DASHES[index % 6]
-    curves, name = finite(curves, name)
-    if not len(curves):
+    lost = int(np.isinf(curves).any(axis=1).sum())
+    name = f"{name} ({lost} diverged)" if lost else name
+    curves = np.where(np.isfinite(curves), curves, np.nan)
+    there = int((~np.isnan(curves).all(axis=1)).sum())
+    if not there:
         return []
-    if not as_band or len(curves) < 3:
-        thin = {"width": 1.4, "opacity": 0.85} if len(curves) > 1 else {"width": 2.5}
-        return [line(*joined(x, curves), name, colour, dash=dash, **thin)]
-    low, high, mean = (over_seeds(reduce, curves) for reduce in (_low, _high, np.nanmean))
-    fill = band(x, low, high, f"{name}: 10–90 %", colour)
-    return [*fill, line(x, mean, f"{name}: mean", colour, dash=dash, width=2.5)]
+    if not as_band or there < 3:
+        thin = {"width": 1.4, "opacity": 0.85} if there > 1 else {"width": 2.5}
+        return [lines(numbers("lines", curves), name, colour, dash=dash, **(thin | more))]
+    low, high, mean = (over_seeds(reduce, curves)[None] for reduce in (_low, _high, np.nanmean))
+    edges = filled(numbers("low", low), numbers("high", high), f"{name}: 10–90 %", colour)
+    middle = lines(numbers("mean", mean), f"{name}: mean", colour, dash=dash, width=2.5)
+    return [{**more, **trace} for trace in (*edges, middle)]
 
 
 def over_seeds(reduce: Callable[..., np.ndarray], curves: np.ndarray) -> np.ndarray:

@@ -101,12 +101,12 @@ def _nannies(options: argparse.Namespace, address: str) -> list[Nanny]:
     environment = {"NTK_THREADS": threads, "NTK_MEMORY_LIMIT": _for_runs(limit)}
     preload = [PRELOAD, *dask.config.get("distributed.worker.preload")]
 
-    def nanny(name: str, slot: str, memory: int) -> Nanny:
+    def nanny(name: str, memory: int, *slots: str) -> Nanny:
         return Nanny(
             address,
             name=name,
-            nthreads=1,
-            resources={slot: 1},
+            nthreads=len(slots),
+            resources=dict.fromkeys(slots, 1),
             memory_limit=memory,
             env=environment,
             preload=preload,
@@ -116,8 +116,9 @@ def _nannies(options: argparse.Namespace, address: str) -> list[Nanny]:
 
     # Process ids are the same in every container, and so may be host names.
     place = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    training = [nanny(f"training-{k}-{place}", "training", limit) for k in range(workers)]
-    return [nanny(f"theory-{place}", "theory", theory_bytes(options.memory_limit)), *training]
+    training = [nanny(f"training-{k}-{place}", limit, "training") for k in range(workers)]
+    # What takes seconds (a wide network's kernel, networks before training, files) does not keep theory waiting.
+    return [nanny(f"theory-{place}", theory_bytes(options.memory_limit), "theory", "aside"), *training]
 
 
 def theory_bytes(asked: int, machine: int = MEMORY_LIMIT) -> int:

@@ -11,11 +11,12 @@ from distributed import Client
 
 from ntk_core.engine.child import Child
 from ntk_core.engine.errors import EngineError
-from ntk_core.engine.jobs import TOPIC
+from ntk_core.engine.post import TOPIC
 
 logger = logging.getLogger(__name__)
 
 SLOTS = {"theory", "training"}
+KEPT_EVENTS = 64  # a scheduler of somebody else's would keep its last 1,000 messages, a gigabyte of increments
 
 
 class Connection:
@@ -43,6 +44,7 @@ class Connection:
         self._lock = threading.RLock()
         self.child: Child | None = None
         self._client: Client | None = None
+        self._comm: Any = None  # the client's way to the scheduler when it connected
         self._closed = False
 
     def client(self) -> Client:
@@ -63,15 +65,22 @@ class Connection:
                 raise EngineError("the engine is closed")
             if self._client is None:
                 self._client = self._connect()
+                self._comm = self._client.scheduler_comm
                 self._client.subscribe_topic(TOPIC, self._on_message)
+                self._bound_events(self._client)
             return self._client
 
     @property
     def alive(self) -> bool:
-        """Whether messages can be sent now."""
-        return (
-            self._client is not None and self._client.status == "running" and (self.child is None or self.child.alive)
-        )
+        """Whether messages can be sent now, over the connection that was made: a client that connected again by itself
+        has lost its tasks and is no longer told of any topic."""
+        client = self._client
+        same = client is not None and client.status == "running" and client.scheduler_comm is self._comm
+        return same and (self.child is None or self.child.alive)
+
+    def is_current(self, client: Client) -> bool:
+        """Whether this is the client that is used now."""
+        return client is self._client
 
     def workers(self) -> list[dict[str, Any]]:
         """What the scheduler knows of each worker."""
@@ -79,6 +88,10 @@ class Connection:
         # Not client.scheduler_info(): a periodic update may empty its list of workers just before it is read.
         assert client.scheduler is not None
         return list(client.sync(client.scheduler.identity, n_workers=-1)["workers"].values())
+
+    def count(self, slot: str) -> int:
+        """How many workers offer that slot."""
+        return sum(slot in worker["resources"] for worker in self.workers())
 
     def check_slots(self) -> None:
         """An EngineError if a foreign cluster has workers, but none that our tasks would ever be sent to."""
@@ -105,6 +118,24 @@ class Connection:
         except OSError as error:
             self._drop()
             raise EngineError(f"no Dask scheduler answers at {address}") from error
+
+    def _bound_events(self, client: Client) -> None:
+        """Has the scheduler keep only the last messages of our topic; ours is configured so, another is asked to."""
+
+        def bound(dask_scheduler: Any, topic: str = TOPIC, length: int = KEPT_EVENTS) -> None:
+            from collections import deque
+
+            events = dask_scheduler._broker._topics[topic]
+            events.events = deque(events.events, maxlen=length)
+
+        if self.external:
+            try:
+                client.run_on_scheduler(bound)
+            except Exception as error:  # it may forbid this, or be of another version
+                logger.warning(
+                    "the scheduler may keep up to 1,000 messages of results in memory (%r); set "
+                    "distributed.admin.low-level-log-length: %d there", error, KEPT_EVENTS,
+                )  # fmt: skip
 
     def _drop(self) -> None:
         client, child, self._client, self.child = self._client, self.child, None, None

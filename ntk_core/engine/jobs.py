@@ -1,4 +1,4 @@
-"""What runs on a worker: previews (theory and plan) and runs (the stream of snapshots).
+"""What runs on a worker: previews (theory and plan), parts of runs (streams of increments), and the store.
 
 A job returns plain data, errors included: nothing but the death of its worker looks like an error to Dask. This module
 is also the workers' preload: it imports torch before the first job asks for it.
@@ -11,7 +11,6 @@ import json
 import os
 import time
 import traceback
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -19,19 +18,16 @@ from distributed import get_worker
 
 from ntk_core import experiments
 from ntk_core.engine.errors import OUT_OF_MEMORY, TOO_LONG, UNEXPECTED
+from ntk_core.engine.post import Post
 from ntk_core.progress import Listener, checkpoint, listening
+from ntk_core.runs.parts import Part
+from ntk_core.runs.provenance import machine, versions
 from ntk_core.runs.spec import sentences
 
 if TYPE_CHECKING:
     from distributed import Worker
 
-    from ntk_core.runs.snapshot import Snapshot
     from ntk_core.runs.spec import ExperimentSpec
-
-TOPIC = "ntk-runs"
-PARTIAL_EVERY = 0.2  # seconds between partial snapshots at most; complete ones are always posted
-PROGRESS_EVERY = 0.5  # seconds between reports of progress where no snapshot is ready
-RUNS_REMEMBERED = 2  # whose snapshots a worker can repeat to a late client: the running one and the one before
 
 
 class Cancelled(Exception):  # noqa: N818 - nothing went wrong
@@ -39,11 +35,13 @@ class Cancelled(Exception):  # noqa: N818 - nothing went wrong
 
 
 class Outcome(TypedDict):
-    """How a run ended."""
+    """How a part of a run ended."""
 
     state: str  # "finished", "stopped" or "failed"
     error: str | None  # a sentence for the page
     traceback: str | None  # for the server's log, when the error is not about the spec
+    messages: int  # how many were posted
+    facts: dict[str, Any]  # of the worker: machine, versions, seconds
 
 
 def dask_setup(worker: Worker) -> None:
@@ -55,13 +53,17 @@ def dask_setup(worker: Worker) -> None:
 
 
 def preview(fields: str) -> dict[str, Any]:
-    """The limit's theory and the run's plan of a spec (JSON): {"theory", "plan"}, or {"error", "traceback"}."""
-    _set_threads()
+    """The limit's theory of a spec (JSON) and the run's plan: {"theory", "plan"}, or {"error", "traceback"}.
+
+    The plan is None where there is nothing to run.
+    """
+    set_threads()
     try:
         with listening(still_wanted()):
-            spec = _parse(fields)
+            spec = parse(fields)
             experiment = experiments.load(spec.experiment)
-            return {"theory": experiment.theory(spec).to_bytes(), "plan": experiment.plan(spec).to_json()}
+            plan = experiment.plan(spec).to_json() if experiments.runs(spec.experiment) else None
+            return {"theory": experiment.theory(spec).to_bytes(), "plan": plan}
     except Cancelled:
         return {"error": TOO_LONG, "traceback": None}
     except ValueError as error:
@@ -70,27 +72,48 @@ def preview(fields: str) -> dict[str, Any]:
         return {"error": None, "traceback": traceback.format_exc()}
 
 
-def run(fields: str) -> Outcome:
-    """Iterates the experiment's run(spec), posting each snapshot on the topic, until the end or until cancelled."""
+def run(fields: str, part: dict[str, Any]) -> Outcome:
+    """Iterates the experiment's run(spec, part), posting what it adds, until the end or until cancelled."""
     worker = get_worker()
     post = Post(worker, worker.get_current_task())
-    _set_threads()
+    began = time.perf_counter()
+    set_threads()
+
+    def outcome(state: str, error: str | None = None, trace: str | None = None) -> Outcome:
+        facts = {"machine": machine(), "versions": versions(), "seconds": time.perf_counter() - began}
+        return Outcome(state=state, error=error, traceback=trace, messages=post.close(), facts=facts)
+
     try:
         with listening(still_wanted(post.progress)):
-            _iterate(fields, post)
+            _iterate(fields, Part.from_json(part), post)
     except Cancelled:
-        return Outcome(state="stopped", error=None, traceback=None)
+        return outcome("stopped")
     except ValueError as error:
-        return Outcome(state="failed", error="; ".join(sentences(error)), traceback=None)
+        return outcome("failed", "; ".join(sentences(error)))
     except ArithmeticError as error:  # a run that diverged or lost its precision says so itself
-        return Outcome(state="failed", error=str(error), traceback=None)
+        return outcome("failed", str(error))
     except MemoryError:
-        return Outcome(state="failed", error=OUT_OF_MEMORY, traceback=traceback.format_exc())
+        return outcome("failed", OUT_OF_MEMORY, traceback.format_exc())
     except Exception:
-        return Outcome(state="failed", error=UNEXPECTED, traceback=traceback.format_exc())
+        return outcome("failed", UNEXPECTED, traceback.format_exc())
     finally:
         _return_memory()
-    return Outcome(state="finished", error=None, traceback=None)
+    return outcome("finished")
+
+
+def _iterate(fields: str, part: Part, post: Post) -> None:
+    spec = parse(fields)
+    experiment = experiments.load(spec.experiment)
+    post.started()
+    refusal = experiment.plan(spec).refusal
+    if refusal:
+        raise ValueError(refusal)
+    until = time.monotonic() + part.fields.get("at_most_seconds", float("inf"))
+    for increment in experiment.run(spec, part):
+        post.add(increment)
+        checkpoint(increment.progress)
+        if time.monotonic() > until:
+            return  # what is there will do
 
 
 def still_wanted(tell: Callable[[float], None] | None = None) -> Listener:
@@ -111,69 +134,14 @@ def still_wanted(tell: Callable[[float], None] | None = None) -> Listener:
     return check
 
 
-def posted(task: str) -> list[dict[str, Any]] | None:
-    """The messages that a run on this worker has posted so far, or None if it was not here."""
-    return list(_posted[task]) if task in _posted else None
-
-
-def _iterate(fields: str, post: Post) -> None:
-    spec = _parse(fields)
-    experiment = experiments.load(spec.experiment)
-    post.started()
-    refusal = experiment.plan(spec).refusal
-    if refusal:
-        raise ValueError(refusal)
-    for snapshot in experiment.run(spec):
-        post.frame(snapshot)
-        checkpoint()
-
-
-def _parse(fields: str) -> ExperimentSpec:
+def parse(fields: str) -> ExperimentSpec:
     """The spec, on the device that NTK_DEVICE names if it leaves the choice open."""
     spec = experiments.parse(json.loads(fields))
     device = os.environ.get("NTK_DEVICE") or "auto"
     return spec.model_copy(update={"device": device}) if getattr(spec, "device", "") == "auto" else spec
 
 
-_posted: OrderedDict[str, list[dict[str, Any]]] = OrderedDict()
-
-
-class Post:
-    """One run's way out of its worker."""
-
-    def __init__(self, worker: Worker, task: Any):
-        self.worker, self.task = worker, task
-        self.last = self.told = -float("inf")
-        self.sent = _posted[task] = []
-        _posted.move_to_end(task)
-        while len(_posted) > RUNS_REMEMBERED:
-            _posted.popitem(last=False)
-
-    def started(self) -> None:
-        """Says that the run has left the queue."""
-        self._send({"kind": "started"})
-
-    def frame(self, snapshot: Snapshot) -> None:
-        """Posts a snapshot, unless it is partial and the last one left a moment ago."""
-        now = time.monotonic()
-        if snapshot.complete or now - self.last >= PARTIAL_EVERY:
-            self.last = now
-            self._send({"kind": "frame", "data": snapshot.to_bytes()})
-
-    def progress(self, share: float) -> None:
-        """Says how much of the work is done, now and then; not kept for late clients."""
-        now = time.monotonic()
-        if now - max(self.last, self.told) >= PROGRESS_EVERY:
-            self.told = now
-            self.worker.log_event(TOPIC, {"kind": "progress", "task": self.task, "share": share})
-
-    def _send(self, message: dict[str, Any]) -> None:
-        message |= {"task": self.task, "number": len(self.sent)}
-        self.sent.append(message)
-        self.worker.log_event(TOPIC, message)
-
-
-def _set_threads() -> None:
+def set_threads() -> None:
     """Gives torch its threads. Dask starts workers with one; OpenMP keeps the number for each calling thread."""
     import torch
 

@@ -1,16 +1,18 @@
-"""One run as the web process sees it: its snapshots so far, its state, and who watches it."""
+"""One run as the web process sees it: its result so far, its parts, its state, and who watches it."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ntk_core.engine.viewers import Viewers
-from ntk_core.runs.snapshot import Snapshot
+from ntk_core.runs.parts import Part
+from ntk_core.runs.result import Increment, Result, Schema
 
 if TYPE_CHECKING:
     from ntk_core.runs.spec import ExperimentSpec
@@ -19,10 +21,22 @@ FINAL = ("finished", "stopped", "failed")
 
 
 class Frame(NamedTuple):
-    """A snapshot and the number of the message that brought it: a higher number replaces a lower one."""
+    """A moment of the result: which output time, how many times it has changed, whether it is all there."""
 
+    at: int
     number: int
-    snapshot: Snapshot
+    complete: bool
+
+
+@dataclass
+class PartState:
+    """A part of a run on its way. `heard`: numbers of the messages that have arrived; `attempt`: 0, then 1, ..."""
+
+    part: Part
+    state: str = "queued"
+    progress: float = 0.0
+    attempt: int = 0
+    heard: set[int] = field(default_factory=set)
 
 
 class Run:
@@ -31,21 +45,37 @@ class Run:
     Attributes:
         key: the spec's key; `task` is the name of this attempt on the cluster.
         state: "queued", "running", "finished", "stopped" or "failed".
-        error: a sentence when the state is "failed".
+        error: a sentence when the state is "failed"; what was finished is in the result.
+        result: what has arrived.
         version: grows at every change.
-        bytes: size of the snapshots received.
+        owner: the viewer who asked for it.
+        record: facts of a stored result (machine, seconds, created) where this one was not computed now, else None.
+        note: a sentence about the run that is no failure, e.g. that its result could not be stored.
     """
 
-    def __init__(self, spec: ExperimentSpec, task: str, abandoned: Callable[[Run], None], grace: float = 10.0):
-        self.spec, self.key, self.task = spec, spec.key, task
+    def __init__(
+        self,
+        spec: ExperimentSpec,
+        task: str,
+        schema: Schema,
+        abandoned: Callable[[Run], None],
+        grace: float = 10.0,
+        patience: float = 0.0,
+        owner: str = "",
+    ):
+        self.spec, self.key, self.task, self.owner = spec, spec.key, task, owner
+        self.result = Result(schema)
         self.state = "queued"
         self.error: str | None = None
+        self.note: str | None = None
+        self.record: dict[str, Any] | None = None
+        self.facts: list[dict[str, Any]] = []
         self.version = 0
-        self.bytes = 0
-        self.viewers = Viewers(lambda: abandoned(self), grace)
-        self._frames: dict[int, Frame] = {}
-        self._last: Snapshot | None = None
-        self._sizes: dict[int, int] = {}
+        self.predicted = 0.0
+        self.viewers = Viewers(lambda: abandoned(self), grace, patience)
+        self.parts: dict[str, PartState] = {}
+        self._editions = [0] * len(self.result.times)
+        self._reached = -1
         self._started = self._ended = 0.0
         self._progress = self._progress_at = 0.0
         self._changed = threading.Condition()
@@ -55,14 +85,10 @@ class Run:
 
     @property
     def frames(self) -> list[Frame]:
-        """The newest snapshot of every index so far, in order of index, with the number that names its edition."""
+        """Every output time that something has reached, in order."""
         with self._changed:
-            return [self._frames[index] for index in sorted(self._frames)]
-
-    @property
-    def snapshots(self) -> list[Snapshot]:
-        """The newest snapshot of every index so far, in order of index."""
-        return [frame.snapshot for frame in self.frames]
+            editions = list(self._editions)
+        return [Frame(i, number, self.result.complete(i)) for i, number in enumerate(editions) if number]
 
     @property
     def final(self) -> bool:
@@ -70,21 +96,19 @@ class Run:
         return self.state in FINAL
 
     @property
+    def size(self) -> int:
+        """Memory that the result takes."""
+        return self.result.schema.nbytes
+
+    @property
     def progress(self) -> float:
         """Share of the work done, 0 to 1."""
-        if self.state == "finished":
-            return 1.0
-        return self._progress
+        return 1.0 if self.state == "finished" else self._progress
 
     @property
     def time(self) -> float:
         """The training time t reached."""
-        return self._last.time if self._last else 0.0
-
-    @property
-    def info(self) -> dict[str, Any]:
-        """Facts for the status line, from the last snapshot."""
-        return dict(self._last.info) if self._last else {}
+        return float(self.result.times[self._reached]) if self._reached >= 0 else 0.0
 
     @property
     def elapsed(self) -> float:
@@ -105,7 +129,7 @@ class Run:
 
     @contextmanager
     def watch(self, viewer: str = "viewer") -> Iterator[Run]:
-        """Counts this viewer while the block runs; when the last viewer has gone the run is cancelled."""
+        """Counts this viewer while the block runs; a run that nobody watches is given up after a while."""
         self.viewers.connect(viewer)
         try:
             yield self
@@ -148,41 +172,102 @@ class Run:
 
     # Filled by the engine
 
-    def start(self) -> None:
-        """The run left the queue."""
+    def begin(self, parts: Iterable[Part]) -> None:
+        """The parts are known."""
         with self._changed:
-            if self.state == "queued":
-                self.state, self._started = "running", time.monotonic()
-                self._notify()
-
-    def accept(self, number: int, data: bytes) -> None:
-        """Takes a snapshot, unless a later edition of the same index is here or the run has ended."""
-        self.start()
-        snapshot = Snapshot.from_bytes(data)
-        with self._changed:
-            old = self._frames.get(snapshot.index)
-            newer = old is None or number > old.number or snapshot.complete > old.snapshot.complete
-            if self.final or not newer:
-                return
-            self._frames[snapshot.index] = Frame(number, snapshot)
-            self.bytes += len(data) - self._sizes.get(snapshot.index, 0)
-            self._sizes[snapshot.index] = len(data)
-            if self._last is None or snapshot.progress >= self._last.progress:
-                self._last = snapshot
-            self._note(snapshot.progress)
+            self.parts = {part.name: PartState(part) for part in parts}
+            self.predicted = sum(part.seconds for part in self.parts_only())
             self._notify()
 
-    def report(self, progress: float) -> None:
-        """Takes word of progress between snapshots."""
-        self.start()
+    def parts_only(self) -> list[Part]:
+        """The parts, without their states."""
+        return [state.part for state in self.parts.values()]
+
+    def start(self, name: str = "", at: float | None = None) -> None:
+        """A part left the queue, at that moment of `time.time()` if it is known."""
         with self._changed:
-            if not self.final:
-                self._note(progress)
+            if name in self.parts and self.parts[name].state == "queued":
+                self.parts[name].state = "running"
+            if self.state == "queued":
+                late = max(time.time() - at, 0.0) if at is not None else 0.0
+                self.state, self._started = "running", time.monotonic() - late
                 self._notify()
 
-    def _note(self, progress: float) -> None:
-        if progress >= self._progress:
-            self._progress, self._progress_at = progress, time.monotonic()
+    def accept(self, name: str, number: int, increments: Iterable[bytes], progress: float | None = None) -> None:
+        """Takes what a part adds, unless this message was here before or the run has ended."""
+        self.start(name)
+        with self._changed:
+            part = self.parts.get(name)
+            if self.final or (part is not None and number in part.heard):
+                return
+            if part is not None:
+                part.heard.add(number)
+            for data in increments:
+                self._add(Increment.from_bytes(data))
+            self._note(name, progress)
+            self._notify()
+
+    def _add(self, increment: Increment) -> None:
+        self.result.add(increment)
+        index = increment.place.get("time", 0)
+        assert isinstance(index, int)
+        self._editions[index] += 1
+        self._reached = max(self._reached, index)
+
+    def report(self, name: str, progress: float) -> None:
+        """Takes word of a part's progress between increments."""
+        self.start(name)
+        with self._changed:
+            if not self.final:
+                self._note(name, progress)
+                self._notify()
+
+    def _note(self, name: str, progress: float | None) -> None:
+        part = self.parts.get(name)
+        if part is not None and progress is not None:
+            part.progress = max(part.progress, progress)
+        weights = [(max(p.part.seconds, 1e-9), p.progress) for p in self.parts.values()]
+        total = sum(w for w, _ in weights)
+        share = sum(w * p for w, p in weights) / total if total else progress or 0.0
+        if share >= self._progress:
+            self._progress, self._progress_at = share, time.monotonic()
+
+    def retry(self, name: str) -> int:
+        """The part begins again; returns which attempt this is."""
+        with self._changed:
+            part = self.parts[name]
+            part.attempt, part.state, part.heard = part.attempt + 1, "queued", set()
+            return part.attempt
+
+    def end_part(self, name: str, state: str, facts: dict[str, Any] | None = None) -> None:
+        """A part ended; one that failed leaves holes."""
+        with self._changed:
+            part = self.parts[name]
+            part.state = state
+            if facts:
+                self.facts.append(facts)
+            if state == "finished":
+                self._note(name, 1.0)
+            elif not self.final:
+                self._leave_holes(part.part)
+            self._notify()
+
+    def _leave_holes(self, part: Part) -> None:
+        for place in part.places:
+            self.result.give_up(place)
+        # Moments that are complete now, holes and all, are drawn once more.
+        self._editions = [number + (number > 0) for number in self._editions]
+
+    def fill(self, data: bytes, record: dict[str, Any]) -> None:
+        """Takes a whole stored result."""
+        result = Result.from_bytes(self.result.schema, data)
+        with self._changed:
+            if self.final:
+                return
+            self.result, self.record = result, record
+            self._editions = [int(result.begun(i)) for i in range(len(self._editions))]
+            self._reached = len(self._editions) - 1
+            self._notify()
 
     def end(self, state: str, error: str | None = None) -> bool:
         """Ends the run; False if it had ended before."""
@@ -193,6 +278,12 @@ class Run:
             self._notify()
         self.viewers.close()
         return True
+
+    def remark(self, note: str) -> None:
+        """Adds a sentence that is no failure."""
+        with self._changed:
+            self.note = note
+            self._notify()
 
     def _notify(self) -> None:
         self.version += 1

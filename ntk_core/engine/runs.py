@@ -11,10 +11,10 @@ KEPT = 200  # ended runs, however small
 
 
 class Runs:
-    """Runs by key and by task. Beyond `limit` bytes of snapshots, ended runs that nobody watches are forgotten.
+    """Runs by key and by task. Beyond `limit` bytes of results, ended runs that nobody watches are forgotten.
 
     Runs that go on count as well. The one used for longest goes first; the most recent one stays until the next comes.
-    Nor are more than `KEPT` ended runs kept, since a run without a snapshot is not without a size.
+    Nor are more than `KEPT` ended runs kept, since a run without a result is not without a size.
     """
 
     def __init__(self, limit: int):
@@ -34,13 +34,6 @@ class Runs:
     def __len__(self) -> int:
         return len(self._by_key)
 
-    def rename(self, run: Run, task: str) -> None:
-        """From now on the cluster speaks of this run as `task`."""
-        with self._lock:
-            self._by_task.pop(run.task, None)
-            run.task = task
-            self._by_task[task] = run
-
     def get(self, key: str) -> Run | None:
         """The run of that key, now the most recent one."""
         with self._lock:
@@ -57,6 +50,13 @@ class Runs:
         with self._lock:
             return list(self._by_task.values())
 
+    def forget(self, run: Run) -> None:
+        """As if it had never been asked for."""
+        with self._lock:
+            self._by_task.pop(run.task, None)
+            if self._by_key.get(run.key) is run:
+                del self._by_key[run.key]
+
     def ended(self, run: Run) -> None:
         """Takes note that a run ended, and makes room."""
         with self._lock:
@@ -66,10 +66,10 @@ class Runs:
     def _make_room(self) -> None:
         newest = next(reversed(self._by_key.values()), None)
         ended = [run for run in self._by_key.values() if run.final]
-        surplus, count = sum(run.bytes for run in self._by_key.values()) - self.limit, len(ended)
+        surplus, count = sum(run.size for run in self._by_key.values()) - self.limit, len(ended)
         for old in ended:
             if surplus <= 0 and count <= KEPT:
                 break
             if old is not newest and not old.viewers.connected:
                 del self._by_key[old.key]
-                surplus, count = surplus - old.bytes, count - 1
+                surplus, count = surplus - old.size, count - 1

@@ -14,10 +14,13 @@ class Viewers:
     Args:
         abandoned: called from another thread (a dropped connection) or from `leave` (an explicit one).
         grace: seconds a viewer without a connection is still counted, so that it can reconnect.
+        patience: seconds for which the run may go on when the last viewer has dropped out; none after a `leave`.
     """
 
-    def __init__(self, abandoned: Callable[[], None], grace: float = 10.0):
-        self._abandoned, self.grace = abandoned, grace
+    def __init__(self, abandoned: Callable[[], None], grace: float = 10.0, patience: float = 0.0):
+        self._abandoned, self.grace, self.patience = abandoned, grace, patience
+        self._alone: Deadline | None = None
+        self.left = False  # whether the last one went on purpose
         self._lock = threading.Lock()
         self._connections: dict[str, int] = {}
         self._deadlines: dict[str, Deadline] = {}
@@ -38,6 +41,7 @@ class Viewers:
         """Counts a viewer who is about to connect, for `grace` seconds."""
         with self._lock:
             self._connections.setdefault(viewer, 0)
+            self._no_more_alone()
             if not self._connections[viewer]:
                 self._wait_for(viewer, grace)
 
@@ -46,6 +50,7 @@ class Viewers:
         with self._lock:
             self._connections[viewer] = self._connections.get(viewer, 0) + 1
             self._stop_waiting(viewer)
+            self._no_more_alone()
             if viewer:
                 self._forget("")
 
@@ -62,7 +67,7 @@ class Viewers:
         with self._lock:
             self._forget(viewer)
             self._forget("")
-            empty = not self._connections
+            empty = self.left = not self._connections
         if empty:
             self._abandoned()
 
@@ -70,6 +75,7 @@ class Viewers:
         """Stops waiting for anybody, for good: the run has ended."""
         with self._lock:
             self._closed = True
+            self._no_more_alone()
             for viewer in list(self._deadlines):
                 self._stop_waiting(viewer)
 
@@ -97,5 +103,19 @@ class Viewers:
                 return  # the viewer came back while this deadline passed
             self._forget(viewer)
             empty = not self._connections
+            if empty and self.patience > 0:
+                self._alone = SHARED.after(self.patience, self._give_up)
+                return
         if empty:
             self._abandoned()
+
+    def _give_up(self) -> None:
+        with self._lock:
+            empty = self._alone is not None and not self._connections
+        if empty:
+            self._abandoned()
+
+    def _no_more_alone(self) -> None:
+        if self._alone is not None:
+            self._alone.cancel()
+            self._alone = None

@@ -125,10 +125,11 @@ def train_together(
 
 
 def _units_of(spec: TrainingSpec, plan: budget.Plan, part: Part | None) -> list[Unit]:
+    """The units of a part, the shortest first: what can be seen soon is seen soon."""
     everything = units(spec, plan)
-    if part is None or part.places == ({},):
-        return everything
-    return [unit for unit in everything if unit.place in part.places]
+    if part is not None and part.places != ({},):
+        everything = [unit for unit in everything if unit.place in part.places]
+    return sorted(everything, key=lambda unit: unit.seconds)
 
 
 def _draw(group: _Group, spec: TrainingSpec, plan: budget.Plan, X: Any, target: Target, points: Any, n_in: int) -> None:

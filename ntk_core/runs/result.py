@@ -215,7 +215,7 @@ class Result:
         return self.to_dataset()[name].to_dataframe(name="value").reset_index()
 
     def to_bytes(self) -> bytes:
-        """The values, which cells are present, and the attributes, packed with msgpack: for a reader with the schema."""
+        """The values, which cells are present, and the attributes, with msgpack: for a reader who has the schema."""
         values = {name: wire.pack(array) for name, array in self.values.items()}
         return msgpack.packb([values, wire.pack(self.present), self.attrs], use_bin_type=True)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -32,6 +34,11 @@ def until(condition, seconds=PATIENCE):
         time.sleep(0.02)
 
 
+def indices(run):
+    """The output times that are all there."""
+    return [frame.index for frame in run.frames if frame.complete]
+
+
 def starts(trace: Path) -> int:
     return len(trace.read_text().splitlines())
 
@@ -39,36 +46,45 @@ def starts(trace: Path) -> int:
 # Streaming
 
 
-def test_snapshots_arrive_one_by_one_in_order(engine, toy):
-    run = engine.submit(toy(frames=6, pause=0.05))
+def test_increments_arrive_one_by_one_in_order(engine, toy):
+    run = engine.submit(toy(frames=6, pause=0.15))
 
     async def follow():
-        return [(version, len(run.snapshots)) async for version in run.changes()]
+        return [(version, len(run.frames)) async for version in run.changes()]
 
     seen = asyncio.run(asyncio.wait_for(follow(), PATIENCE))
     versions, counts = zip(*seen, strict=True)
     assert list(versions) == sorted(set(versions))
-    assert set(range(1, 7)) <= set(counts)  # no snapshot waited for the next
-    assert [s.index for s in run.snapshots] == list(range(6))
-    assert [s["values"][0] for s in run.snapshots] == list(range(6))
+    assert set(range(1, 7)) <= set(counts)  # nothing waited for the next
+    assert indices(run) == list(range(6))
+    assert run.result["values"][:, 0, 0].tolist() == list(range(6))
     assert run.state == "finished"
     assert run.progress == 1
 
 
-def test_complete_snapshots_replace_partial_ones(engine, toy):
-    run = engine.submit(toy(frames=3, pause=0.25, partial=2))
+def test_moments_are_seen_before_they_are_whole(engine, toy):
+    run = engine.submit(toy(frames=3, pause=0.25, who=3))
     partial = False
     while not run.final:
-        partial |= any(not s.complete for s in run.snapshots)
+        partial |= any(not frame.complete for frame in run.frames)
         time.sleep(0.02)
     assert partial
-    assert [(s.index, s.complete) for s in run.snapshots] == [(0, True), (1, True), (2, True)]
+    assert indices(run) == [0, 1, 2]
+    assert run.result["values"][2, :, 0].tolist() == [2, 102, 202]
+
+
+def test_small_increments_share_a_message(engine, toy):
+    run = engine.submit(toy(frames=300, who=2))
+    assert run.wait(PATIENCE) == "finished"
+    assert indices(run) == list(range(300))
+    (part,) = run.parts.values()
+    assert len(part.heard) < 100
 
 
 def test_torch_has_the_threads_that_were_asked_for(engine, toy):
     run = engine.submit(toy(frames=1))
     assert run.wait(PATIENCE) == "finished"
-    assert run.info["threads"] == THREADS
+    assert run.result["threads"][0, 0] == THREADS
 
 
 def test_an_experiment_may_print(engine, toy):
@@ -97,26 +113,26 @@ def test_equal_specs_run_once(engine, toy, tmp_path):
 def test_a_stopped_run_starts_anew(engine, toy, tmp_path):
     spec = toy(frames=3, pause=0.3, trace=str(tmp_path / "trace"))
     first = engine.submit(spec)
-    until(lambda: len(first.snapshots) == 1)
+    until(lambda: len(first.frames) == 1)
     first.stop()
     assert first.state == "stopped"
     second = engine.submit(spec)
     assert second is not first
     assert second.wait(PATIENCE) == "finished"
-    assert len(first.snapshots) == 1  # what was computed stays, and nothing of the second run is mixed in
+    assert len(first.frames) == 1  # what was computed stays, and nothing of the second run is mixed in
     assert starts(tmp_path / "trace") == 2
 
 
 def test_a_second_process_gets_the_frames_so_far_and_the_live_ones(engine, toy, tmp_path):
     spec = toy(frames=6, pause=0.3, trace=str(tmp_path / "trace"))
     first = engine.submit(spec)
-    until(lambda: len(first.snapshots) >= 3)
+    until(lambda: len(first.frames) >= 3)
     other = Engine.start(engine.address)
     try:
         late = other.submit(spec)
         assert late is not first
         assert late.wait(PATIENCE) == "finished"
-        assert [s.index for s in late.snapshots] == list(range(6))
+        assert indices(late) == list(range(6))
         assert first.wait(PATIENCE) == "finished"
     finally:
         other.close()
@@ -173,7 +189,7 @@ def test_a_value_error_is_the_pages_sentence_and_snapshots_stay(engine, toy):
     run = engine.submit(toy(trouble="value", frames=5))
     assert run.wait(PATIENCE) == "failed"
     assert run.error == "frames: went wrong in the middle"
-    assert [s.index for s in run.snapshots] == [0, 1]
+    assert indices(run) == [0, 1]
     assert engine.submit(run.spec) is not run
 
 
@@ -181,14 +197,14 @@ def test_a_run_that_diverged_says_so_itself(engine, toy):
     run = engine.submit(toy(trouble="arithmetic"))
     assert run.wait(PATIENCE) == "failed"
     assert "diverged" in run.error
-    assert run.snapshots
+    assert run.frames
 
 
 def test_progress_is_told_between_snapshots(engine, toy):
     run = engine.submit(toy(frames=1, pause=60.0))
     with run.watch("somebody"):
         until(lambda: run.progress > 0)
-        assert not run.snapshots
+        assert not run.frames
         assert run.remaining is not None
         run.stop("somebody")
 
@@ -214,7 +230,7 @@ def test_a_dead_worker_is_reported_and_replaced(engine, toy, trouble):
     run = engine.submit(toy(trouble=trouble, frames=5, pause=0.1))
     assert run.wait(PATIENCE) == "failed"
     assert run.error == WORKER_DIED
-    assert [s.index for s in run.snapshots] == [0, 1]
+    assert indices(run) == [0, 1]
     assert engine.submit(toy(frames=1)).wait(PATIENCE) == "finished"
 
 
@@ -312,21 +328,173 @@ def test_a_cluster_started_elsewhere(engine, toy, monkeypatch):
             assert own.connection.child is None
             run = own.submit(toy(frames=2))
             assert run.wait(PATIENCE) == "finished"
-            assert len(run.snapshots) == 2
+            assert len(run.frames) == 2
         finally:
             server_state.close()
             workers.communicate(timeout=PATIENCE)
 
 
 def test_a_task_given_up_by_another_process_goes_on_under_a_new_name(engine, toy):
-    class GivenUp:
-        def result(self, timeout):
-            return {"state": "stopped", "error": None, "traceback": None}
-
     run = engine.submit(toy(frames=4, pause=0.2))
-    until(lambda: run.snapshots)
-    first, engine._futures[run] = run.task, GivenUp()
-    engine._settle(run, engine._futures[run])
-    assert run.task != first
+    until(lambda: run.frames)
+    launch = engine._launches[run]
+    (name,) = run.parts
+    task = launch._tasks[name]
+    launch._take(name, {"state": "stopped", "error": None, "traceback": None, "messages": 0, "facts": {}})
+    assert launch._tasks[name] is not task
     assert run.wait(PATIENCE) == "finished"
-    assert [s.index for s in run.snapshots] == [0, 1, 2, 3]
+    assert indices(run) == [0, 1, 2, 3]
+
+
+# Parts
+
+
+def test_parts_fill_one_result_and_go_on_when_one_fails(engine, toy):
+    spec = toy(frames=4, who=4, split=True, trouble="value", troubled=2)
+    run = engine.submit(spec)
+    assert run.wait(PATIENCE) == "failed"
+    assert run.error == "1 of 4 parts failed, the others are there: counter 2: frames: went wrong in the middle"
+    assert run.result.present.sum(axis=0).tolist() == [4, 4, 2, 4]
+    assert indices(run) == [0, 1, 2, 3]  # holes and all
+    assert math.isnan(run.result["values"][3, 2, 0])
+
+
+def test_a_part_whose_worker_dies_is_tried_again_and_named_when_it_dies_twice(engine, toy, tmp_path):
+    run = engine.submit(toy(frames=2, who=2, split=True, trouble="death", troubled=1, trace=str(tmp_path / "trace")))
+    assert run.wait(PATIENCE) == "failed"
+    assert run.error == f"1 of 2 parts failed, the others are there: counter 1: {WORKER_DIED}"
+    assert starts(tmp_path / "trace") == 3
+    assert run.result.present[:, 0].all()
+
+
+def test_a_part_that_never_ends_is_given_up(engine, toy, monkeypatch):
+    monkeypatch.setattr(engine, "limits", replace(engine.limits, stalled=2.0))
+    run = engine.submit(toy(frames=2, who=2, split=True, trouble="silence", troubled=1, pause=0.05))
+    assert run.wait(PATIENCE) == "failed"
+    assert "counter 1: nothing was heard of it" in run.error
+    assert run.result.present[:, 0].all()
+    engine.connection.client().restart(wait_for_workers=False)  # the silent worker never looks up
+    assert engine.submit(toy(frames=1)).wait(PATIENCE) == "finished"
+
+
+def test_parts_are_the_same_on_any_number_of_workers():
+    from ntk_core import experiments
+
+    spec = experiments.parse({"experiment": "circle", "widths": [500, 10_000]})
+    plan = experiments.load("circle").plan(spec)
+    for workers in (1, 2, 4, 100):
+        parts = experiments.parts_of(spec, plan, workers)
+        assert 1 <= len(parts) <= workers
+        cells = sorted((p["width"], k) for part in parts for p in part.places for k in range(*p["seed"]))
+        assert cells == [(i, k) for i in (0, 1) for k in range(10)]
+    units = {str(place) for part in experiments.parts_of(spec, plan, 1) for place in part.places}
+    assert units == {str(place) for part in experiments.parts_of(spec, plan, 4) for place in part.places}
+
+
+# Limits and the queue
+
+
+def test_limits_refuse_with_what_to_lower(engine, toy, monkeypatch):
+    monkeypatch.setattr(engine, "limits", replace(engine.limits, seconds=60.0, result_bytes=10**6))
+    run = engine.submit(toy(seconds=600.0))
+    assert run.wait(PATIENCE) == "failed"
+    assert run.error.startswith("time: this run would take about 10 minutes and 1 are allowed here; lower")
+    run = engine.submit(toy(heavy=10**6))
+    assert run.wait(PATIENCE) == "failed"
+    assert run.error.startswith("snapshots: the results of this run would take 20 MB and 1 MB are allowed here; lower")
+
+
+def test_a_viewer_has_only_so_many_runs_and_the_queue_is_bounded(engine, toy, monkeypatch):
+    monkeypatch.setattr(engine, "limits", replace(engine.limits, runs=2, queue=2))
+    mine = [engine.submit(toy(pause=LONG, frames=k), viewer="me") for k in (1, 2)]
+    with pytest.raises(EngineError, match="2 runs of yours are under way"):
+        engine.submit(toy(pause=LONG, frames=3), viewer="me")
+    until(lambda: mine[0].state == "running")
+    other = engine.submit(toy(pause=LONG, frames=4), viewer="other")
+    with pytest.raises(EngineError, match="2 runs are waiting already"):
+        engine.submit(toy(pause=LONG, frames=5), viewer="third")
+    for run in (*mine, other):
+        run.stop(run.owner)
+
+
+def test_the_place_in_the_queue_and_the_time_until_it_starts(engine, toy):
+    first = engine.submit(toy(frames=4, pause=30.0))
+    until(lambda: first.state == "running")
+    second, third = (engine.submit(toy(frames=k, pause=10.0)) for k in (2, 3))
+    until(lambda: second.parts and third.parts)
+    assert engine.queue.place(first).ahead == 0
+    assert engine.queue.place(second).ahead == 1
+    assert engine.queue.place(third).ahead == 2
+    assert 100 < engine.queue.place(second).seconds <= 121
+    assert 120 < engine.queue.place(third).seconds <= 141
+    for run in (first, second, third):
+        run.stop()
+
+
+def test_a_run_goes_on_unwatched_for_a_while(engine, toy, monkeypatch):
+    monkeypatch.setattr(engine, "limits", replace(engine.limits, detached=3.0))
+    run = engine.submit(toy(pause=LONG), viewer="a")
+    with run.watch("a"):
+        until(lambda: run.state == "running")
+    time.sleep(3 * run.viewers.grace)
+    assert run.state == "running"
+    with run.watch("b"):  # somebody comes back
+        time.sleep(3.5)
+        assert run.state == "running"
+    assert run.wait(PATIENCE) == "stopped"
+    assert run.error.startswith("nobody watched it")
+
+
+# Previews of many
+
+
+def test_whoever_asks_for_the_same_preview_waits_for_the_same_answer(engine, toy):
+    spec = toy(thinking=0.5)
+    answers = []
+    threads = [threading.Thread(target=lambda: answers.append(engine.preview(spec))) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(map(id, answers))) == 1
+
+
+def test_a_preview_given_up_by_one_stays_for_the_others_and_a_forgotten_one_frees_the_worker(engine, toy):
+    spec, other = toy(thinking=0.8), toy(thinking=0.9)
+    with engine.ask(spec) as mine:
+        assert not mine.wait(0.1)
+        with engine.ask(spec) as theirs:
+            pass
+        assert theirs is mine
+        assert mine.result(PATIENCE).theory["values"].size == spec.frames
+    with engine.ask(other) as unwanted:
+        assert not unwanted.wait(0.2)
+    began = time.monotonic()
+    assert engine.preview(toy(frames=9)).theory["values"].size == 9
+    assert time.monotonic() - began < 0.6
+
+
+def test_a_slow_preview_does_not_hold_up_quick_ones(engine, toy):
+    with engine.ask(toy(thinking=5.0)) as slow:
+        time.sleep(0.2)
+        engine.preview(toy(frames=8))
+        assert not slow.answer.done()
+
+
+def test_a_sketch_does_not_wait_for_training(engine, toy):
+    busy = engine.submit(toy(pause=LONG))
+    until(lambda: busy.state == "running")
+    sketch = engine.sketch(toy(frames=7))
+    assert sketch.wait(PATIENCE) == "finished"
+    assert indices(sketch) == [0]
+    assert busy.state == "running"
+    busy.stop()
+
+
+def test_a_closed_engine_stays_closed(engine, toy):
+    own = Engine.start(engine.address)
+    own.close()
+    with pytest.raises(EngineError, match="closed"):
+        own.preview(toy())
+    run = own.submit(toy())
+    assert run.wait(PATIENCE) == "failed"

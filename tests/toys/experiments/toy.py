@@ -1,4 +1,4 @@
-"""An experiment that counts instead of training: it can wait, fail and die on demand."""
+"""An experiment that counts instead of training: it can wait, fail and die on demand, whole or in parts."""
 
 from __future__ import annotations
 
@@ -10,53 +10,91 @@ from typing import Literal
 import numpy as np
 
 from ntk_core.progress import checkpoint
+from ntk_core.runs.arrays import labelled
+from ntk_core.runs.parts import Part
 from ntk_core.runs.plan import Plan
-from ntk_core.runs.snapshot import Snapshot, labelled
+from ntk_core.runs.result import Increment, Schema, Variable
 from ntk_core.runs.spec import ExperimentSpec
+from ntk_core.runs.theory import Theory
+
+CELLS = ("time", "who")
 
 
 class Spec(ExperimentSpec):
     experiment: Literal["toy"] = "toy"
     frames: int = 5
+    who: int = 1  # how many count
+    split: bool = False  # a part for each of them
     pause: float = 0.0  # seconds before each frame
-    partial: int = 0  # partial snapshots before each complete one
-    trouble: Literal["none", "value", "other", "arithmetic", "death", "memory", "refusal", "theory"] = "none"
-    trace: str = ""  # a file that gets a line for every run that starts
+    trouble: Literal["none", "value", "other", "arithmetic", "death", "memory", "refusal", "theory", "silence"] = "none"
+    troubled: int = 0  # who has the trouble
+    trace: str = ""  # a file that gets a line for every part that starts
     chatter: int = 0  # bytes printed before each frame
+    thinking: float = 0.0  # seconds that the theory takes
+    seconds: float = 0.0  # predicted
+    heavy: int = 3  # length of what it yields
     nonce: int = 0
 
 
-def theory(spec: Spec) -> Snapshot:
+def theory(spec: Spec) -> Theory:
+    _sleep(spec.thinking, 0.0, 0.0)
     if spec.trouble == "theory":
         raise ValueError("frames: too many for the theory")
-    return Snapshot(0, 0.0, labelled(values=(("x",), np.arange(spec.frames))), info={"pid": os.getpid()})
+    return Theory(labelled(values=(("x",), np.arange(spec.frames))), {"pid": os.getpid()})
+
+
+def slow(spec: Spec) -> bool:
+    return spec.thinking > 1
 
 
 def plan(spec: Spec) -> Plan:
     refusal = "frames: would take 3 TB; lower it" if spec.trouble == "refusal" else None
-    return Plan((), bytes=8 * spec.frames, seconds=spec.frames * spec.pause, refusal=refusal, warnings=("toy",))
+    seconds = spec.seconds or spec.frames * spec.pause * spec.who
+    return Plan((), bytes=8 * spec.frames, seconds=seconds, refusal=refusal, warnings=("toy",))
 
 
-def run(spec: Spec) -> Iterator[Snapshot]:
+def schema(spec: Spec) -> Schema:
+    coords = labelled(
+        time=(("time",), np.arange(spec.frames, dtype=float)), who=(("who",), np.arange(spec.who)),
+        x=(("x",), np.arange(spec.heavy)),
+    )  # fmt: skip
+    values = Variable((*CELLS, "x"), "counted so far")
+    return Schema(
+        coords, {"values": values, "pid": Variable(CELLS, "process"), "threads": Variable(CELLS, "threads")}, CELLS
+    )
+
+
+def parts(spec: Spec, plan: Plan, workers: int) -> tuple[Part, ...]:
+    if not spec.split:
+        return (Part("all"),)
+    return tuple(Part(f"counter {k}", ({"who": k},), seconds=1.0 + k) for k in range(spec.who))
+
+
+def sketch(spec: Spec) -> Spec | None:
+    return spec.model_copy(update={"frames": 1})
+
+
+def run(spec: Spec, part: Part | None = None) -> Iterator[Increment]:
     if spec.trace:
         with open(spec.trace, "a") as file:
             print(os.getpid(), file=file)
+    places = [place["who"] for place in part.places if "who" in place] if part else []
+    who = places or list(range(spec.who))
     for index in range(spec.frames):
-        for part in range(spec.partial):
-            yield _snapshot(spec, index, (part + 1) / (spec.partial + 1))
-        print("x" * spec.chatter, flush=True)
-        _sleep(spec.pause, index / spec.frames, 1 / spec.frames)
-        if index == spec.frames // 2:
-            _make_trouble(spec)
-        yield _snapshot(spec, index, 1.0)
+        for turn, k in enumerate(who):
+            print("x" * spec.chatter, flush=True)
+            done = (index + turn / len(who)) / spec.frames
+            _sleep(spec.pause, done, 1 / spec.frames / len(who))
+            if index == spec.frames // 2 and k == spec.troubled:
+                _make_trouble(spec)
+            yield _increment(spec, index, int(k), done + 1 / spec.frames / len(who))
 
 
-def _snapshot(spec: Spec, index: int, part: float) -> Snapshot:
+def _increment(spec: Spec, index: int, k: int, progress: float) -> Increment:
     import torch
 
-    info = {"pid": os.getpid(), "threads": torch.get_num_threads()}
-    arrays = labelled(values=(("x",), np.full(3, index, np.float32)))
-    return Snapshot(index, float(index), arrays, part == 1.0, (index + part) / spec.frames, info)
+    values = {"values": np.full(spec.heavy, index + 100 * k, np.float32), "pid": np.float32(os.getpid())}
+    return Increment({"time": index, "who": k}, values | {"threads": np.float32(torch.get_num_threads())}, progress)
 
 
 def _sleep(seconds: float, done: float, share: float) -> None:
@@ -75,6 +113,8 @@ def _make_trouble(spec: Spec) -> None:
         raise FloatingPointError("the run diverged: a layer's values are no longer finite numbers")
     if spec.trouble == "death":
         os._exit(1)
+    if spec.trouble == "silence":
+        time.sleep(10_000)
     if spec.trouble == "memory":
         hoard = [np.ones(1 << 27) for _ in range(64)]  # 64 GB, a gigabyte at a time
         raise AssertionError(f"{len(hoard)} GB were to be had")

@@ -1,0 +1,226 @@
+"""Sends a run to the workers part by part, follows every part's task to its end, and tries a part again whose worker
+died.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import CancelledError
+from typing import TYPE_CHECKING, Any
+
+from distributed import Future, KilledWorker
+
+from ntk_core.engine import jobs
+from ntk_core.engine.deadlines import SHARED, Deadline
+from ntk_core.engine.errors import ENGINE_LOST, INCOMPLETE, STALLED, UNEXPECTED, WORKER_DIED, EngineError
+from ntk_core.engine.post import posted
+from ntk_core.engine.run import Run
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from ntk_core.engine.connection import Connection
+    from ntk_core.runs.parts import Part
+
+logger = logging.getLogger(__name__)
+
+ATTEMPTS = 2  # of a part whose worker died under it; its fault or not, twice is enough
+
+
+class Launch:
+    """One run on its way over the cluster. Its tasks are named after the run's task, the part and the attempt.
+
+    Args:
+        run: what to run.
+        connection: the way to the cluster.
+        ended: called once with (state, error) when the last part has ended.
+        stalled: seconds after which a part that says nothing is given up.
+        slot: the Dask resource that its tasks take.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        connection: Connection,
+        ended: Callable[[str, str | None], None],
+        stalled: float,
+        slot: str = "training",
+    ):
+        self.run, self._connection, self._ended = run, connection, ended
+        self._stalled, self._slot = stalled, slot
+        self._client: Client | None = None
+        self._lock = threading.Lock()
+        self._tasks: dict[str, Future] = {}  # by part
+        self._deadlines: dict[str, Deadline] = {}
+        self._problems: list[str] = []
+        self._open: set[str] = set()
+
+    def start(self, parts: Callable[[int], tuple[Part, ...]]) -> None:
+        """Sends every part; `parts` says which, for that many workers.
+
+        Raises:
+            EngineError: the cluster cannot be reached.
+        """
+        client = self._client = self._connection.client()
+        self._connection.check_slots()
+        self.run.begin(parts(max(1, self._connection.count(self._slot))))
+        with self._lock:
+            self._open = set(self.run.parts)
+        for name in list(self.run.parts):
+            self._send(client, name)
+        if self._connection.external:
+            # Another web process may have started the same tasks: what they added so far is with the workers.
+            for name in list(self.run.parts):
+                self._catch_up(client, name)
+
+    @property
+    def lost(self) -> bool:
+        """Whether its tasks are of a connection that is no more."""
+        return self._client is not None and not (self._connection.alive and self._connection.is_current(self._client))
+
+    def hear(self, name: str, message: dict[str, Any]) -> None:
+        """Takes a message of a part's task."""
+        part, _, attempt = name.partition("~")
+        state = self.run.parts.get(part)
+        if state is None or int(attempt or 0) != state.attempt:
+            return
+        self._expect_more(part)
+        if message["kind"] == "started":
+            self.run.start(part, message["at"])
+            state.heard.add(message["number"])
+        elif message["kind"] == "progress":
+            self.run.report(part, message["share"])
+        else:
+            self.run.accept(part, message["number"], message["data"], message["share"])
+
+    def cancel(self) -> None:
+        """Drops this client's interest in all tasks; a worker notices if it was the last."""
+        with self._lock:
+            tasks, self._tasks = list(self._tasks.values()), {}
+            deadlines, self._deadlines = list(self._deadlines.values()), {}
+        for deadline in deadlines:
+            deadline.cancel()
+        for task in tasks:
+            if task.client.status == "running":
+                task.cancel()
+
+    def _task_name(self, name: str) -> str:
+        attempt = self.run.parts[name].attempt
+        return f"{self.run.task}/{name}" + (f"~{attempt}" if attempt else "")
+
+    def _send(self, client: Client, name: str) -> None:
+        run, part = self.run, self.run.parts[name].part
+        task = client.submit(
+            jobs.run,
+            run.spec.model_dump_json(),
+            part.to_json(),
+            key=self._task_name(name),
+            resources={self._slot: 1},
+            pure=False,
+        )
+        with self._lock:
+            if run.final:
+                task.cancel()
+                return
+            self._tasks[name] = task
+        task.add_done_callback(lambda done: self._settle(name, done))
+
+    def _settle(self, name: str, task: Future) -> None:
+        """Ends a part by its task's outcome, or by what became of its worker."""
+        with self._lock:
+            if self._tasks.get(name) is not task:
+                return
+        if self.run.final:
+            return
+        try:
+            outcome = task.result(timeout=30)
+        except KilledWorker:
+            self._again(name, WORKER_DIED)
+        except (CancelledError, TimeoutError, OSError):
+            self._end_part(name, "failed", ENGINE_LOST)
+        except Exception:
+            logger.exception("a part of run %s failed outside its job", self.run.key)
+            self._end_part(name, "failed", UNEXPECTED)
+        else:
+            self._take(name, outcome)
+
+    def _take(self, name: str, outcome: jobs.Outcome) -> None:
+        if outcome["traceback"]:
+            logger.error("run %s failed:\n%s", self.run.key, outcome["traceback"])
+        if outcome["state"] == "stopped":
+            # Another process gave this task up at the moment when we asked for it: ours goes on under a new name.
+            self._again(name, ENGINE_LOST)
+            return
+        if len(self.run.parts[name].heard) < outcome["messages"]:
+            self._catch_up(self._connection.client(), name)
+        error = outcome["error"]
+        if error is None and len(self.run.parts[name].heard) < outcome["messages"]:
+            error = INCOMPLETE
+        self._end_part(name, "failed" if error else outcome["state"], error, outcome["facts"])
+
+    def _again(self, name: str, error: str) -> None:
+        attempt = self.run.retry(name)
+        if attempt >= ATTEMPTS:
+            self._end_part(name, "failed", error)
+            return
+        try:
+            self._send(self._connection.client(), name)
+        except EngineError as problem:
+            self._end_part(name, "failed", str(problem))
+
+    def _catch_up(self, client: Client, name: str) -> None:
+        """Asks the workers for what the part has said so far."""
+        task = self._task_name(name)
+        try:
+            for messages in client.run(posted, task, on_error="ignore").values():
+                for message in messages or ():
+                    self.hear(task.rpartition("/")[2], message)
+        except (OSError, CancelledError, TimeoutError):
+            logger.exception("could not ask the workers for what %s has said so far", task)
+
+    def _expect_more(self, name: str) -> None:
+        """The part must be heard of again before long."""
+        with self._lock:
+            old = self._deadlines.pop(name, None)
+            if old is not None:
+                old.cancel()
+            if name in self._open and not self.run.final:
+                self._deadlines[name] = SHARED.after(self._stalled, lambda: self._give_up(name))
+
+    def _give_up(self, name: str) -> None:
+        with self._lock:
+            task = self._tasks.pop(name, None)
+        if task is not None:
+            task.cancel()
+            self._end_part(name, "failed", STALLED.format(minutes=self._stalled / 60))
+
+    def _end_part(self, name: str, state: str, error: str | None, facts: dict[str, Any] | None = None) -> None:
+        with self._lock:
+            if name not in self._open:
+                return
+            self._open.discard(name)
+            deadline = self._deadlines.pop(name, None)
+            self._tasks.pop(name, None)
+            if error:
+                self._problems.append(
+                    f"{self.run.parts[name].part.label}: {error}" if len(self.run.parts) > 1 else error
+                )
+            last = not self._open
+        if deadline is not None:
+            deadline.cancel()
+        self.run.end_part(name, state, facts)
+        if last:
+            self._conclude()
+
+    def _conclude(self) -> None:
+        if not self._problems:
+            self._ended("finished", None)
+            return
+        count, total = len(self._problems), len(self.run.parts)
+        if total == 1 or len(set(self._problems)) == 1:
+            self._ended("failed", self._problems[0])
+            return
+        shown = "; ".join(self._problems[:3]) + (f"; and {count - 3} more" if count > 3 else "")
+        self._ended("failed", f"{count} of {total} parts failed, the others are there: {shown}")
