@@ -54,7 +54,7 @@ class Launch:
         self._lock = threading.Lock()
         self._tasks: dict[str, Future] = {}  # by part
         self._deadlines: dict[str, Deadline] = {}
-        self._problems: list[str] = []
+        self._problems: dict[str, str] = {}  # by the label of the part
         self._open: set[str] = set()
 
     def start(self, parts: Callable[[int], tuple[Part, ...]]) -> None:
@@ -93,7 +93,11 @@ class Launch:
         elif message["kind"] == "progress":
             self.run.report(part, message["share"])
         else:
-            self.run.accept(part, message["number"], message["data"], message["share"])
+            try:
+                self.run.accept(part, message["number"], message["data"], message["share"])
+            except Exception:
+                logger.exception("part %s of run %s adds what does not fit its result", part, self.run.key)
+                self._end_part(part, "failed", UNEXPECTED)
 
     def cancel(self) -> None:
         """Drops this client's interest in all tasks; a worker notices if it was the last."""
@@ -219,8 +223,9 @@ class Launch:
             self._ended("finished", None)
             return
         count, total = len(self._problems), len(self.run.parts)
-        if total == 1 or len(set(self._problems)) == 1:
-            self._ended("failed", self._problems[0])
+        if count == total and len(set(self._problems.values())) == 1:
+            self._ended("failed", next(iter(self._problems.values())))
             return
-        shown = "; ".join(self._problems[:3]) + (f"; and {count - 3} more" if count > 3 else "")
+        told = [f"{label}: {error}" for label, error in self._problems.items()]
+        shown = "; ".join(told[:3]) + (f"; and {count - 3} more" if count > 3 else "")
         self._ended("failed", f"{count} of {total} parts failed, the others are there: {shown}")

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ntk_core.engine.viewers import Viewers
 from ntk_core.runs.parts import Part
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 FINAL = ("finished", "stopped", "failed")
 
 
-class Frame(NamedTuple):
+@dataclass(frozen=True)
+class Frame:
     """A moment of the result: which output time, how many times it has changed, whether it is all there."""
 
-    at: int
+    index: int
     number: int
     complete: bool
 

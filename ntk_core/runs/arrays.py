@@ -47,7 +47,6 @@ def to_dataset(arrays: Mapping[str, Labelled], attrs: Mapping[str, Any]) -> xarr
 
 def pack(values: np.ndarray) -> list:
     """An array as [dtype, shape, raw little-endian bytes]."""
-    values = np.ascontiguousarray(values)
     values = values.astype(values.dtype.newbyteorder("<"), copy=False)
     return [values.dtype.str, list(values.shape), values.tobytes()]
 
