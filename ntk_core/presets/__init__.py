@@ -1,4 +1,4 @@
-"""The paper's figures, ready to run: one JSON file each, with every field of its spec, so that no default moves them."""
+"""The paper's figures, ready to run: one JSON file each, with every field of its spec: no default moves them."""
 
 from __future__ import annotations
 
