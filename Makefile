@@ -1,6 +1,6 @@
 # make run    start the app (set up on first use)      make test    all tests, browser included
 # make lint   ruff and mypy                            make bench   speed against the peers, into tests/benchmarks/RESULTS.md
-# make recordings   the paper's figures at full size, into assets/recordings (half an hour on two cores; ARGS=--check compares)
+# make recordings   the paper's figures at full size, into assets/recordings (ARGS=--check compares)
 SHELL := /bin/sh
 PORT ?= 8501
 VENV := .venv

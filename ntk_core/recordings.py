@@ -2,8 +2,8 @@
 
 Running again gives the same numbers: to the last bit with the same packages, processor and threads; where only the
 rounding differs, every variable but the diagnostics of leaping within `TOLERANCE` of its largest value. (A device of
-another kind may train other seeds together, whose leaps are then others: within the error that leaps report.) `--check` runs again and says how far
-the numbers in DIR are away.
+another kind may train other seeds together, whose leaps are then others: within the error that leaps report.)
+`--check` runs again and says how far the numbers in DIR are away.
 """
 
 from __future__ import annotations
