@@ -1,5 +1,6 @@
 # make run    start the app (set up on first use)      make test    all tests, browser included
 # make lint   ruff and mypy                            make bench   speed against the peers, into tests/benchmarks/RESULTS.md
+# make recordings   the paper's figures at full size, into assets/recordings (ARGS=--check compares)
 SHELL := /bin/sh
 PORT ?= 8501
 VENV := .venv
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	if $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo $$p; break; fi; done)
 
-.PHONY: run test lint bench browser clean
+.PHONY: run test lint bench recordings browser clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/streamlit run app/server.py --server.port $(PORT)
@@ -24,6 +25,9 @@ lint: $(VENV)/dev.stamp
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+recordings: $(VENV)/run.stamp
+	$(BIN)/python -m ntk_core.recordings assets/recordings $(ARGS)
 
 browser: $(VENV)/dev.stamp
 	@$(BIN)/python -m tests.browser.get_browser

@@ -20,6 +20,8 @@ CORE_ORDER = (
     ("training",),
     ("runs",),
     ("experiments",),
+    ("presets", "progress_bar"),
+    ("recordings",),
     ("engine",),
     ("__main__",),
 )

@@ -1,16 +1,12 @@
-"""The paper's figures as settings: assets/presets/*.json, checked against the tables of their pages."""
+"""The paper's figures as values of their pages' controls, from the library's presets."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-from app.controls.forms import FORMS
-
-FOLDER = Path(__file__).resolve().parents[2] / "assets" / "presets"
+from ntk_core import presets
 
 
 @dataclass(frozen=True)
@@ -28,18 +24,19 @@ class Preset:
 
 @cache
 def load() -> tuple[Preset, ...]:
-    """All presets by file name; ValueError where a file names a control that its page does not have."""
-    return tuple(_read(path) for path in sorted(FOLDER.glob("*.json")))
+    """All presets by name; ValueError where one names an option that its page does not have."""
+    return tuple(of_page(preset) for preset in presets.load())
 
 
-def _read(path: Path) -> Preset:
+def of_page(preset: presets.Preset) -> Preset:
+    """A preset as what its page's controls show: the spec's fields that have one, and the chart's options."""
     from app import views
 
-    fields = json.loads(path.read_text(encoding="utf-8"))
-    table = {c.name: c for c in views.modules()[fields["page"]].VIEW.table}
-    settings = fields.pop("settings")
-    unknown = sorted(set(settings) - set(table))
+    page = preset.spec.experiment
+    table = {c.name: c.group for c in views.modules()[page].VIEW.table}
+    unknown = sorted(name for name in preset.options if table.get(name) != "chart")
     if unknown:
-        raise ValueError(f"{path.name}: the page {fields['page']} has no control {', '.join(unknown)}")
-    values = {name: FORMS[table[name].kind].parse(text, table[name]) for name, text in settings.items()}
-    return Preset(path.stem, values=values, **fields)
+        raise ValueError(f"{preset.name}.json: the page {page} has no option {', '.join(unknown)}")
+    fields = {name: getattr(preset.spec, name) for name, group in table.items() if group != "chart"}
+    values = fields | dict(preset.options)
+    return Preset(preset.name, preset.figure, preset.title, page, preset.text, preset.differs, values)

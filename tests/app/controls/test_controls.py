@@ -12,6 +12,7 @@ from app.controls import table as controls
 from app.controls.forms import FORMS
 from app.views import presets
 from ntk_core import experiments
+from ntk_core import presets as library_presets
 
 PAGES = [name for name, module in views.modules().items() if hasattr(module, "VIEW")]
 
@@ -165,11 +166,11 @@ def test_presets_are_valid_and_complete(preset):
     normal = controls.defaults(preset.page, table_of(preset.page))
     resolved = controls.resolve(preset.page, table_of(preset.page), normal | preset.values, normal)
     assert resolved.problems == ()
-    assert {"depth", "widths", "activation", "beta", "seeds", "learning_rate", "time"} <= set(preset.values)
+    assert resolved.spec == library_presets.get(preset.name).spec  # else its recording would not be found
+    assert library_presets.get(preset.name).options.items() <= resolved.options.items()
 
 
-def test_presets_are_the_papers_settings():
-    one, two, three = (preset.values for preset in presets.load())
-    assert (one["depth"], one["widths"], one["seeds"], one["time"]) == (4, (500, 10_000), 10, 200)
-    assert (two["depth"], two["widths"], two["seeds"], two["time"]) == (4, (50, 1_000), 10, 1_000)
-    assert (three["depth"], three["widths"], three["n_train"], three["scale"]) == (5, (100, 1_000, 10_000), 512, 0.5)
+def test_a_preset_with_an_option_that_its_page_does_not_have():
+    wrong = dataclasses.replace(library_presets.get("figure1"), options={"band": True, "depth": 3, "fog": True})
+    with pytest.raises(ValueError, match=r"^figure1.json: the page circle has no option depth, fog"):
+        presets.of_page(wrong)
