@@ -14,7 +14,7 @@ from app.charts import Figure, Panel
 from app.web.resources import PLOTLY_VERSION
 
 _HERE = Path(__file__).parent
-_SCRIPTS = ("mount.js", "panels.js", "stream.js", "time_bar.js", "theme.js")  # parts of one script
+_SCRIPTS = ("mount.js", "panels.js", "legend.js", "stream.js", "events.js", "time_bar.js", "theme.js")  # one script
 
 _component = st.components.v2.component(
     "ntk_live_chart",

@@ -13,31 +13,37 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
 function mount(root) {
   root.innerHTML = `
-    <div class="ntk-panels" role="group"></div>
+    <div class="ntk-panels"></div>
     <div class="ntk-deck">
-      <div class="ntk-bar">
+      <div class="ntk-bar" role="group" aria-label="Time shown">
         <button type="button" class="ntk-play" aria-label="Play">▶</button>
         <input type="range" class="ntk-time" min="0" max="0" step="1" aria-label="Time shown" />
         <output class="ntk-clock" aria-live="off"></output>
         <button type="button" class="ntk-now" aria-pressed="true" title="Follow the newest moment">live</button>
       </div>
-      <div class="ntk-status" hidden>
-        <progress max="1" value="0" aria-label="Progress of training"></progress>
-        <span class="ntk-message" role="status"></span>
-        <button type="button" class="ntk-stop">Stop</button>
+      <div class="ntk-words">
+        <div class="ntk-status" hidden>
+          <progress max="1" value="0" aria-label="Progress of training"></progress>
+          <span class="ntk-message"></span>
+          <button type="button" class="ntk-stop">Stop</button>
+          <button type="button" class="ntk-retry" hidden>Reconnect</button>
+        </div>
+        <div class="ntk-facts"></div>
       </div>
-      <div class="ntk-facts"></div>
+      <div class="ntk-spoken" role="status"></div>
     </div>`
   const find = (name) => root.querySelector(".ntk-" + name)
   const s = {
-    root, grid: find("panels"), slider: find("time"), clock: find("clock"), playButton: find("play"), status: find("status"),
-    facts: find("facts"),     liveButton: find("now"), stopButton: find("stop"), message: find("message"), progress: root.querySelector("progress"),
-    panels: new Map(), theory: [], frames: [], position: 0, live: true, playing: false, updates: 0,
+    root, grid: find("panels"), bar: find("bar"), slider: find("time"), clock: find("clock"), playButton: find("play"),
+    liveButton: find("now"), status: find("status"), message: find("message"), spoken: find("spoken"), facts: find("facts"),
+    stopButton: find("stop"), retryButton: find("retry"), progress: root.querySelector("progress"),
+    panels: new Map(), off: new Set(), theory: [], frames: [], position: 0, live: true, playing: false, updates: 0,
   }
   s.slider.oninput = () => { pause(s); s.live = false; s.moved = true; show(s, Number(s.slider.value)) }
   s.playButton.onclick = () => (s.playing ? pause(s) : play(s))
   s.liveButton.onclick = () => { pause(s); s.live = true; show(s, newest(s)) }
   s.stopButton.onclick = () => stop(s)
+  s.retryButton.onclick = () => listen(s)
   s.observer = new ResizeObserver(() => schedule(s, true))
   s.observer.observe(s.grid)
   return s
@@ -56,7 +62,7 @@ function update(s, data) {
   const fresh = !s.data || s.data.key !== data.key
   const page = s.data && s.data.page
   s.data = data
-  if (page !== data.page) { s.moved = false; clearPanels(s) }
+  if (page !== data.page) { s.moved = false; s.off.clear(); clearPanels(s) }
   buildPanels(s)
   s.theory = data.theory
   s.theme = readTheme(s.root)

@@ -1,9 +1,10 @@
 /* The panels: one plot each, drawn in place; digits shown on hover; clicks that name a point. */
 
+const LEAST = 180 // pixels of plot, either way, that every chart keeps
+
 const CONFIG = {
   displaylogo: false, responsive: true, doubleClickDelay: 350,
-  modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"],
-  toImageButtonOptions: { format: "svg", filename: "ntk-explorer" },
+  modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d", "toImage"],
 }
 
 function clearPanels(s) {
@@ -18,12 +19,15 @@ function buildPanels(s) {
     const figure = document.createElement("figure")
     figure.className = `ntk-panel ntk-${info.place}`
     figure.dataset.panel = info.name
-    figure.innerHTML = `<figcaption></figcaption><div class="ntk-plot" role="img"></div><img class="ntk-digit" alt="" hidden>`
-    figure.querySelector("figcaption").textContent = info.title
-    const plot = figure.querySelector(".ntk-plot")
-    plot.setAttribute("aria-label", info.alt)
+    figure.innerHTML = `
+      <figcaption></figcaption>
+      <div class="ntk-legend" role="group" aria-label="Curves; a button hides its curve"></div>
+      <div class="ntk-plot"></div>
+      <img class="ntk-digit" alt="" hidden>`
+    const find = (name) => figure.querySelector(name)
+    find("figcaption").textContent = info.title
     s.grid.append(figure)
-    const panel = { info, figure, plot, digit: figure.querySelector("img") }
+    const panel = { info, figure, plot: find(".ntk-plot"), legend: find(".ntk-legend"), digit: find("img") }
     figure.addEventListener("pointerdown", (event) => watchClick(s, panel, event), true)
     s.panels.set(info.name, panel)
   }
@@ -59,27 +63,89 @@ function draw(s) {
     panel.drawn = figure
     react(s, panel, figure)
   }
+  arrange(s)
   s.root.dataset.updates = ++s.updates
   s.root.dataset.index = frame.index
 }
 
+/* How many panels stand beside the main one, and which one has no neighbour and so takes the whole row. */
+function arrange(s) {
+  const shown = [...s.panels.values()].filter((panel) => !panel.figure.hidden)
+  const [side, foot] = ["side", "foot"].map((place) => shown.filter((panel) => panel.info.place === place))
+  s.grid.style.setProperty("--ntk-sides", Math.max(1, side.length))
+  const small = [...side, ...foot]
+  const lone = (group) => (group.length % 2 ? group.at(-1) : null)
+  for (const panel of small) {
+    panel.figure.classList.toggle("ntk-lone-foot", panel === lone(foot))
+    panel.figure.classList.toggle("ntk-lone", panel === lone(small))
+  }
+}
+
 function react(s, panel, figure) {
-  const coloured = colour(figure, s.theme)
-  const layout = coloured.layout
-  const room = panel.plot.clientWidth
-  const narrow = room < 330
-  const size = narrow ? 11 : room < 460 ? 12 : 14 * s.theme.scale
-  layout.uirevision = s.data.key
-  layout.autosize = true
-  layout.font = { ...layout.font, family: s.theme.font, size }
-  layout.legend = { ...layout.legend, font: { size: size - 1 } }
-  if (narrow) layout.margin = { ...layout.margin, l: 44, r: 8 }
-  window.Plotly.react(panel.plot, coloured.data, layout, { ...CONFIG, displayModeBar: narrow ? false : "hover" })
+  const { data, layout } = colour(figure, s.theme)
+  drawLegend(s, panel, data)
+  fit(s, panel, layout)
+  const shown = data.map((trace) => (s.off.has(curveName(trace)) ? { ...trace, visible: false } : trace))
+  const save = { name: "save", title: "Save as SVG", icon: window.Plotly.Icons.camera, click: () => saveImage(s, panel) }
+  const config = { ...CONFIG, modeBarButtonsToAdd: [save], displayModeBar: panel.room < 330 ? false : "hover" }
+  window.Plotly.react(panel.plot, shown, layout, config)
+  describe(panel, layout)
+  keepRoom(s, panel)
   if (panel.info.pictures && !panel.hover) {
     panel.hover = true
     panel.plot.on("plotly_hover", (event) => showDigit(s, panel, event))
     panel.plot.on("plotly_unhover", () => { panel.digit.hidden = true })
   }
+}
+
+/* Sizes for the room there is: letters, margins, axis titles on as many lines as they need. */
+function fit(s, panel, layout) {
+  const room = panel.plot.clientWidth
+  if (Math.abs(room - (panel.room || 0)) > 40) panel.plot.style.minHeight = "" // not for a scroll bar that comes and goes
+  panel.room = room
+  const size = room < 330 ? 12 : room < 520 ? 13 : 14 * s.theme.scale
+  layout.uirevision = s.data.key
+  layout.autosize = true
+  layout.showlegend = false // the legend stands above the plot
+  layout.font = { ...layout.font, family: s.theme.font, size }
+  layout.margin = { l: 44, r: 18, t: 8, b: 34 } // more where the labels need it
+  const height = Math.max(panel.plot.clientHeight, LEAST + 50)
+  for (const [name, axis] of Object.entries(layout)) {
+    if (!/^[xy]axis\d*$/.test(name) || !axis.title) continue
+    const share = axis.domain ? axis.domain[1] - axis.domain[0] : 1
+    const length = share * (name[0] === "x" ? room - 80 : height - 60)
+    axis.title = { ...axis.title, text: wrapped(axis.title.text, length, size, s.theme.font), font: { size } }
+  }
+}
+
+/* A chart whose labels left its plot less than it must have gets taller. */
+function keepRoom(s, panel) {
+  const missing = Math.ceil(LEAST - panel.plot._fullLayout._size.h)
+  if (missing <= 0 || !panel.plot.clientHeight) return
+  panel.plot.style.minHeight = `${panel.plot.clientHeight + missing}px`
+  schedule(s, true)
+}
+
+/* What a screen reader gets in place of Plotly's drawing, and beside its buttons. */
+function describe(panel, layout) {
+  const notes = (layout.annotations || []).map((note) => note.text)
+  panel.plot.querySelectorAll(".main-svg").forEach((svg, i) => {
+    if (i) return svg.setAttribute("aria-hidden", "true")
+    svg.setAttribute("role", "img")
+    svg.setAttribute("aria-label", [panel.info.alt, ...notes].join(" "))
+  })
+}
+
+/* The picture as it is now, with its title and a legend, on the page's colour. */
+function saveImage(s, panel) {
+  const { data, layout } = panel.plot
+  const legend = { orientation: "h", x: 0, y: 1.02, xanchor: "left", yanchor: "bottom", bgcolor: "rgba(0,0,0,0)" }
+  const whole = {
+    ...layout, legend, showlegend: true, autosize: false, width: 960, height: 600, paper_bgcolor: s.theme.tokens.paper,
+    title: { text: panel.info.title, x: 0.02, y: 0.97 }, margin: { l: 64, r: 24, t: 110, b: 56 },
+  }
+  const filename = `ntk-explorer-${s.data.page}-${panel.info.name}`
+  return window.Plotly.downloadImage({ data, layout: whole }, { format: "svg", filename, width: 960, height: 600 })
 }
 
 function showDigit(s, panel, event) {

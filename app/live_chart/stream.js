@@ -1,23 +1,30 @@
-/* The event stream of a run: frames, status, end; and the Stop button. */
+/* A run's events: frames, status, end; and the buttons Stop and Reconnect. */
 
 function connect(s, run) {
   const wanted = run ? run.url : null
   if (wanted === s.url) return
   close(s)
   s.url = wanted
-  s.problem = ""
   s.status.hidden = !run || Boolean(run.quiet)
-  if (!run) return
-  s.stopButton.hidden = false
-  say(s, "Waiting for the engine…")
-  const mark = run.url.includes("?") ? "&" : "?"
-  s.source = new EventSource(url(s, `${run.url}${mark}viewer=${run.viewer}`))
-  s.source.addEventListener("frame", (event) => receive(s, JSON.parse(event.data)))
-  s.source.addEventListener("problem", (event) => { s.problem = JSON.parse(event.data).message })
-  s.source.addEventListener("status", (event) => report(s, JSON.parse(event.data)))
-  s.source.addEventListener("end", (event) => finish(s, JSON.parse(event.data)))
-  s.source.onerror = () => lost(s)
+  if (run) listen(s)
 }
+
+function listen(s) {
+  const { url: path, viewer } = s.data.run
+  s.problem = ""
+  s.retryButton.hidden = true
+  s.stopButton.hidden = false
+  busy(s, true)
+  say(s, "Waiting for the engine…")
+  s.source = openStream(url(s, `${path}${path.includes("?") ? "&" : "?"}viewer=${viewer}`), {
+    event: (name, data) => (HANDLERS[name] || ignore)(s, data),
+    lost: () => say(s, "The connection is lost; trying again…"),
+    gone: (sentence) => gone(s, sentence),
+  })
+}
+
+const HANDLERS = { frame: receive, status: report, end: finish, problem: (s, data) => { s.problem = data.message } }
+function ignore() {} // events of a newer server
 
 function receive(s, frame) {
   s.frames[frame.index] = frame
@@ -29,29 +36,42 @@ function receive(s, frame) {
 function report(s, status) {
   s.last = status
   s.progress.value = status.progress || 0
-  s.message.classList.remove("ntk-bad")
   const parts = [status.message || (status.state === "running" ? "Training" : status.state), `${seconds(status.elapsed)} elapsed`]
   if (status.state === "running" && status.remaining != null) parts.push(`about ${seconds(status.remaining)} left`)
   if (s.problem) parts.push(s.problem)
   say(s, parts.filter(Boolean).join(" · "))
+  if (status.state === "running") announce(s, `Training, ${25 * Math.floor(4 * (status.progress || 0))} % done`)
   s.root.dataset.state = status.state
 }
 
 function finish(s, end) {
   close(s)
-  s.stopButton.hidden = true
-  s.root.dataset.state = end.state
   const spent = s.last ? ` after ${seconds(s.last.elapsed)}` : ""
-  if (end.state === "finished") { s.progress.value = 1; say(s, `Finished${spent}${s.problem ? ` · ${s.problem}` : ""}`) }
-  if (end.state === "stopped" || end.state === "left") say(s, `Stopped${spent}; what was computed stays`)
-  if (end.state === "failed") say(s, `Failed${spent}: ${end.error || "the reason is in the server's log"}`)
-  s.message.classList.toggle("ntk-bad", end.state === "failed")
+  s.root.dataset.state = end.state
+  if (end.state === "finished") rest(s, `Finished${spent}${s.problem ? ` · ${s.problem}` : ""}`)
+  if (end.state === "stopped" || end.state === "left") rest(s, `Stopped${spent}; what was computed stays`)
+  if (end.state === "failed") rest(s, `Failed${spent}: ${end.error || "the reason is in the server's log"}`, true)
 }
 
-function lost(s) {
-  const closed = s.source && s.source.readyState === EventSource.CLOSED
-  say(s, closed ? "The connection to this run is lost; what was drawn stays." : "Reconnecting…")
-  if (closed) { close(s); s.stopButton.hidden = true }
+/* The stream has ended for good: the server knows no such run (and says so), or has not answered for too long. */
+function gone(s, sentence) {
+  close(s)
+  s.retryButton.hidden = Boolean(sentence)
+  const why = sentence ? sentence[0].toUpperCase() + sentence.slice(1) : "The server does not answer"
+  rest(s, `${why}; what was drawn stays.`, true)
+}
+
+/* No more to come: a last sentence, read out too, and no progress bar. */
+function rest(s, text, bad = false) {
+  s.stopButton.hidden = true
+  busy(s, false)
+  say(s, text, bad)
+  announce(s, text)
+}
+
+function busy(s, yes) {
+  s.progress.hidden = !yes
+  s.status.classList.toggle("ntk-busy", yes)
 }
 
 function stop(s) {
@@ -71,4 +91,15 @@ function stop(s) {
 function close(s) {
   if (s.source) s.source.close()
   s.source = null
+}
+
+function say(s, text, bad = false) {
+  s.message.textContent = text
+  s.message.classList.toggle("ntk-bad", bad)
+}
+
+/* For screen readers: what changes each second is seen, only turning points are read out. */
+function announce(s, text) {
+  const silent = !s.data.run || s.data.run.quiet
+  if (!silent && s.spoken.textContent !== text) s.spoken.textContent = text
 }

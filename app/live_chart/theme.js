@@ -57,8 +57,18 @@ function mix(a, b, share) {
   const [p, q] = [rgb(a), rgb(b)]
   return "#" + p.map((v, i) => Math.round(v * share + q[i] * (1 - share)).toString(16).padStart(2, "0")).join("")
 }
+/* A text on as many lines as a length in pixels makes of it, broken between its words. */
+function wrapped(text, length, size, font) {
+  const pen = (window.ntkPen ||= document.createElement("canvas").getContext("2d"))
+  pen.font = `${size}px ${font}`
+  const wide = (words) => pen.measureText(words.replace(/<[^>]+>/g, "")).width > length
+  return text.split(" ").reduce((lines, word) => {
+    const longer = lines.length ? `${lines.at(-1)} ${word}` : word
+    return lines.length && !wide(longer) ? [...lines.slice(0, -1), longer] : [...lines, word]
+  }, []).join("<br>")
+}
+
 function calm() { return matchMedia("(prefers-reduced-motion: reduce)").matches }
-function say(s, text) { s.message.textContent = text }
 function url(s, path) { return s.data.base + path }
 function seconds(value) {
   if (value == null) return ""

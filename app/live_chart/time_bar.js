@@ -11,11 +11,14 @@ function refreshBar(s) {
   s.position = Math.min(s.position, last)
   s.slider.max = last
   s.slider.value = s.position
-  s.slider.disabled = s.playButton.disabled = last === 0
+  const still = last === 0
+  s.slider.disabled = s.playButton.disabled = still
+  s.slider.hidden = s.playButton.hidden = still && !s.data.run // theory of one moment: nothing to move
   const frame = frameAt(s, s.position)
   const text = frame ? frame.caption : ""
   if (s.clock.textContent !== text) s.clock.textContent = text
   s.slider.setAttribute("aria-valuetext", text)
+  s.bar.hidden = still && !s.data.run && !text
   s.liveButton.hidden = !s.frames.length
   s.liveButton.setAttribute("aria-pressed", String(s.live && !s.playing))
 }

@@ -59,8 +59,9 @@ def render(view: View) -> None:
     resolved = _take_click(view, resolved)
     _controls(view, resolved.values)
     page_state.write(view.name, view.name, view.table, resolved.values)
-    st.subheader(view.title, anchor=False)
-    st.markdown(view.sentence)
+    with st.container(gap="small"):
+        st.subheader(view.title, anchor=False)
+        st.markdown(view.sentence)
     for problem in resolved.problems:
         st.error(plain(problem), icon=":material/error:")
     preview = _preview(resolved.spec)
@@ -102,13 +103,12 @@ def _preview(spec: ExperimentSpec) -> Preview | None:
 def _train_row(view: View, spec: Any, preview: Preview, blocked: bool) -> dict[str, Any] | None:
     """The Train button and the plan beside it; returns the run that the chart shall follow."""
     plan = preview.plan
-    button, words = st.columns([1, 7], vertical_alignment="center")
-    with button:
+    with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
         clicked = st.button(
             "Train", type="primary", icon=":material/play_arrow:", key=f"{view.name}:train",
-            disabled=blocked or bool(plan.refusal), width="stretch",
+            disabled=blocked or bool(plan.refusal),
         )  # fmt: skip
-    words.markdown(phrases.plan(plan))
+        st.markdown(phrases.plan(plan))
     if plan.refusal:
         st.error(plain(plan.refusal), icon=":material/block:")
     wanted = clicked or page_state.started(view.name)

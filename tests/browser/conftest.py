@@ -41,7 +41,7 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the real server on a free port, ready and warm."""
     with socket.socket() as probe:
@@ -86,10 +86,21 @@ def tabs(browser: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def open_page(browser: Browser, tabs: BrowserContext, server: str) -> Iterator[Callable[..., Page]]:
-    """Opens a path of the app in a tab, or in a browser session of its own; no tab may have logged an error."""
+    """Opens a path of the app in a tab, or in a browser session of its own; no tab may have logged an error.
+
+    Requests to addresses that contain `failing` may fail: the browser logs that itself.
+    """
     opened, errors = [], list[str]()
 
-    def open_page(path: str = "", *, width: int = 1440, height: int = 900, scheme="light", apart: bool = False) -> Page:
+    def open_page(
+        path: str = "",
+        *,
+        width: int = 1440,
+        height: int = 900,
+        scheme="light",
+        apart: bool = False,
+        failing: str | None = None,
+    ) -> Page:
         context = browser.new_context() if apart else tabs
         page = context.new_page()
         opened.append(context if apart else page)
@@ -97,7 +108,7 @@ def open_page(browser: Browser, tabs: BrowserContext, server: str) -> Iterator[C
         page.emulate_media(color_scheme=scheme)
         page.set_default_timeout(SLOW_MS)
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda message: errors.append(message.text) if _is_error(message) else None)
+        page.on("console", lambda message: errors.append(message.text) if _is_error(message, failing) else None)
         page.goto(f"{server}/{path}")
         return page
 
@@ -107,6 +118,7 @@ def open_page(browser: Browser, tabs: BrowserContext, server: str) -> Iterator[C
     assert errors == []
 
 
-def _is_error(message) -> bool:
+def _is_error(message, failing: str | None) -> bool:
     """Errors, but for Streamlit's own search for its base path, which looks below the page's path first."""
-    return message.type == "error" and "/_stcore/" not in message.location.get("url", "")
+    expected = ["/_stcore/", *filter(None, [failing])]
+    return message.type == "error" and not any(part in message.location.get("url", "") for part in expected)
