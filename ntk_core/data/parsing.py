@@ -94,7 +94,9 @@ def parse(content: bytes | str, *, separator: str | None = None, header: bool | 
         raise ValueError("table: it is empty; at least two rows of numbers are needed")
     found = choose_separator(sample) if separator is None else separator
     rows = _rows(lines, found)
-    line, first = next(rows)
+    line, first = next(rows, (0, []))
+    if not first:
+        raise ValueError("table: every cell is empty; at least two rows of numbers are needed")
     if len(first) > MAX_COLUMNS:
         raise ValueError(f"table: line {line} has {len(first):,} columns; at most {MAX_COLUMNS:,} are allowed")
     named = _is_header(first, found) if header is None else header

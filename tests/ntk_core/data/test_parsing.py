@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ntk_core.data import parsing
+from ntk_core.data import choose, parsing
 from ntk_core.data.parsing import parse
 
 
@@ -104,6 +104,7 @@ def test_a_bad_cell_is_its_columns_problem(cell, problem):
     [
         (b"", "^table: it is empty"),
         (b"\n  \n", "^table: it is empty"),
+        (b",,\n,,\n", "^table: every cell is empty"),
         (b"x,y\n", "a line of names and no rows"),
         (b"x,y\n1,2\n", "it has one row"),
         (b"1,2\n", "it has one row"),
@@ -134,3 +135,23 @@ def test_a_separator_of_ones_own():
         parse("1|2\n3|4\n", separator="|")
     with pytest.raises(ValueError, match="line 2 has 1 cells where 2"):
         parse("a;b\n1,2\n", separator=";")
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    content=st.one_of(
+        st.binary(max_size=200), st.text(alphabet="0123456789.,;-+eE\"'\t \r\n=a@_\x0b\x85", max_size=120)
+    )
+)
+def test_whatever_is_dropped_becomes_a_table_or_one_sentence(content):
+    """Nothing but a ValueError with one line that people can read, whatever the bytes."""
+    try:
+        raw = parse(content)
+        choose(raw)
+    except ValueError as error:
+        sentence = str(error)
+        assert re.match(r"^(table|columns|inputs|target|encoding): ", sentence)
+        assert "\n" not in sentence
+        assert len(sentence) < 400
+    else:
+        assert len(raw) >= 2
