@@ -19,7 +19,7 @@ class Speed(NamedTuple):
 
 
 def layer_terms(left: Features, right: Features, speeds: Sequence[Speed] | None = None) -> list[Tensor]:
-    """(w a_l(x) . a_l(x') / n_l + b beta^2) (delta_{l+1}(x) . delta_{l+1}(x')) for l = 0..L-1; their sum is Theta.
+    """(w w_std^2 a_l(x) . a_l(x') / n_l + b beta^2) (delta_{l+1}(x) . delta_{l+1}(x')), l = 0..L-1; their sum is Theta.
 
     Args:
         left: features at N points.
@@ -35,7 +35,7 @@ def layer_terms(left: Features, right: Features, speeds: Sequence[Speed] | None 
     for layer, delta in enumerate(left.deltas):
         speed = Speed() if speeds is None else speeds[layer]
         a, a2 = left.done.activations[layer], right.done.activations[layer]
-        forward = speed.weights / a.shape[-1] * (a @ a2.mT) + speed.biases * left.beta**2
+        forward = speed.weights * left.w_std**2 / a.shape[-1] * (a @ a2.mT) + speed.biases * left.beta**2
         backward = delta.reshape(S, K * N, -1) @ right.deltas[layer].reshape(S, K * M, -1).mT
         backward = backward.reshape(S, K, N, K, M).permute(0, 2, 4, 1, 3)
         term = backward * forward[..., None, None]

@@ -128,7 +128,8 @@ class ScaledNetwork:
         for layer, (a, delta, speed) in enumerate(zip(done.activations, deltas, self.speeds, strict=True)):
             D = delta[:, 0]
             self.network.biases[layer].add_(D.sum(1), alpha=-rate * speed.biases * self.arch.beta)
-            self.network.layers[layer].add((D * (-rate * speed.weights / math.sqrt(a.shape[-1])), a))
+            factor = -rate * speed.weights * self.arch.w_std / math.sqrt(a.shape[-1])
+            self.network.layers[layer].add((D * factor, a))
         return outputs
 
 

@@ -9,7 +9,8 @@ layer takes
     B <- (F + C' B) / n   (0 where k = 0) ,     T <- B + (C/n) T   (with the new B) ,     F <- (C/n) F ,
 
 and at the input Theta(x, x) = q_0 T and f(x)^2 = q_0 F. The step is linear in (F, B, T), and layers are independent:
-second moments obey a linear recursion. For relu k ~ Binomial(n, 1/2); for abs and identity k = n.
+second moments obey a linear recursion. A factor w_std of the weights multiplies T and F by w_std^(2 L). For relu
+k ~ Binomial(n, 1/2); for abs and identity k = n.
 
 Hanin and Nica (2019, arXiv:1909.05989) prove the order exp(const sum 1/n_l) of the ratio that is exact here.
 """
@@ -61,7 +62,7 @@ def exact_moments(arch: Architecture, square_norm: float = 1.0) -> Moments:
         FF, FB, FT, BB, BT, TT = _second(m, FF, FB, FT, BB, BT, TT)
     variance = max(0.0, TT / T**2 - 1.0)
     excess = spread - 1.0
-    return Moments(square_norm * T, variance, 3.0 * excess, excess / (2.0 + 3.0 * excess))
+    return Moments(_scale(arch, square_norm) * T, variance, 3.0 * excess, excess / (2.0 + 3.0 * excess))
 
 
 def draw_kernels(arch: Architecture, count: int, seed: int = 0, square_norm: float = 1.0) -> tuple[Floats, Floats]:
@@ -81,7 +82,13 @@ def draw_kernels(arch: Architecture, count: int, seed: int = 0, square_norm: flo
         B = np.where(k > 0, (F + rest * B) / n, 0.0)
         T = B + C / n * T
         F = C / n * F
-    return square_norm * T, np.sign(z) * np.sqrt(square_norm * F)
+    scale = _scale(arch, square_norm)
+    return scale * T, np.sign(z) * np.sqrt(scale * F)
+
+
+def _scale(arch: Architecture, square_norm: float) -> float:
+    """What f^2 and every term of the kernel have as a factor: q_0, and w_std^2 of each of the L matrices."""
+    return square_norm * arch.w_std ** (2 * arch.depth)
 
 
 def _share(arch: Architecture) -> float:

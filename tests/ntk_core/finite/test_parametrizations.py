@@ -55,7 +55,7 @@ def raw_descent(arch, layers, draws, y, rate, steps, alpha=1.0, centred=False, c
     [("relu", 1, 1.0, False, "squared"), ("tanh", 2, 0.5, True, "logistic"), ("tanh", 1, 3.0, False, "squared")],
 )
 def test_training_is_that_of_the_raw_parameters(name, activation, n_out, alpha, centred, cost):
-    arch = Architecture(3, 24, activation, 0.3, 2, n_out)
+    arch = Architecture(3, 24, activation, 0.3, 2, n_out, w_std=1.2)
     plain = Network.init(arch, 5, dtype=torch.float64)
     draws = [(layer.W[0].clone(), b[0].clone()) for layer, b in zip(plain.layers, plain.biases, strict=True)]
     y = torch.stack([Y, -2 * Y], 1)[:, :n_out]
@@ -68,7 +68,7 @@ def test_training_is_that_of_the_raw_parameters(name, activation, n_out, alpha, 
 
 
 def test_the_standard_one_with_its_rates_is_the_papers():
-    arch = Architecture(4, (40, 30, 20), "relu", 0.1)
+    arch = Architecture(4, (40, 30, 20), "relu", 0.1, w_std=1.3)
     outputs = [
         ends(ScaledNetwork.init(arch, [0, 1], name, dtype=torch.float64), [0, 10, 50])[-1]
         for name in ("ntk", "standard")
@@ -80,7 +80,7 @@ def test_the_standard_one_with_its_rates_is_the_papers():
 
 
 def test_mup_is_the_papers_network_with_output_scale_one_over_root_n():
-    arch = Architecture(4, 50, "tanh", 0.1)
+    arch = Architecture(4, 50, "tanh", 0.1, w_std=1.2)
     mup = ends(ScaledNetwork.init(arch, [0, 1], "mup", dtype=torch.float64), [0, 40])[-1]
     scaled = ends(ScaledNetwork.init(arch, [0, 1], alpha=50**-0.5, dtype=torch.float64), [0, 40])[-1]
     torch.testing.assert_close(mup, scaled, rtol=1e-9, atol=1e-11)
@@ -107,7 +107,7 @@ def test_outputs_move_by_the_kernel_that_is_stated(name):
 
 
 def test_layer_terms_add_up():
-    network = Network.init(Architecture(3, 20, n_out=2), [0, 1], dtype=torch.float64)
+    network = Network.init(Architecture(3, 20, n_out=2, w_std=0.7), [0, 1], dtype=torch.float64)
     features = network.features(X)
     torch.testing.assert_close(sum(layer_terms(features, features)), network.tangent_kernel(X))
     doubled = layer_terms(features, features, [Speed(2.0, 2.0)] * 3)

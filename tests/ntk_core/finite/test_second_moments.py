@@ -25,7 +25,7 @@ def test_two_layers_by_hand(activation, variance, width):
 @pytest.mark.parametrize("activation", ["relu", "abs", "identity"])
 def test_the_mean_is_the_limits_at_every_width(activation):
     for depth, width in ((1, 5), (3, 2), (6, 17), (4, (9, 30, 2))):
-        arch = Architecture(depth, width, activation, 0.0)
+        arch = Architecture(depth, width, activation, 0.0, w_std=1.3)
         assert exact_moments(arch).mean == pytest.approx(float(limiting_kernels(arch, X).ntk[0, 0]), rel=1e-10)
 
 
@@ -34,7 +34,7 @@ def test_the_mean_is_the_limits_at_every_width(activation):
 )
 def test_networks_that_are_drawn_have_these_moments(activation, depth, width):
     S = 6000
-    arch = Architecture(depth, width, activation, 0.0)
+    arch = Architecture(depth, width, activation, 0.0, w_std=1.4)
     network = Network.init(arch, range(S), weights="dense")
     kernels, f = network.tangent_kernel(X)[:, 0, 0].double().numpy(), network(X)[:, 0, 0].double().numpy()
     drawn, g = draw_kernels(arch, S, seed=1)
