@@ -65,6 +65,20 @@ def exact_moments(arch: Architecture, square_norm: float = 1.0) -> Moments:
     return Moments(_scale(arch, square_norm) * T, variance, 3.0 * excess, excess / (2.0 + 3.0 * excess))
 
 
+def leading_constant(depth: int, activation: str = "relu") -> float:
+    """c with Var[Theta(x, x)] / E^2 = c (L - 1) / n + O(1/n^2) without biases, L = depth.
+
+    11/3 - 4/(3 L) for relu, 4/3 - 2/(3 L) for abs and identity: the recursion's first order in 1/n. Hanin and Nica's
+    exponent has 5 where relu has at most 11/3.
+
+    Raises:
+        ValueError: another activation.
+    """
+    if activation not in ACTIVE:
+        raise ValueError(f"activation: exact moments are known for {', '.join(ACTIVE)}, got {activation!r}")
+    return 11 / 3 - 4 / (3 * depth) if activation == "relu" else 4 / 3 - 2 / (3 * depth)
+
+
 def draw_kernels(arch: Architecture, count: int, seed: int = 0, square_norm: float = 1.0) -> tuple[Floats, Floats]:
     """Exact draws of (Theta(x, x), f(x)) over networks that are never built: (count,) each, at any width.
 

@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 
 from ntk_core import Architecture, Network, limiting_kernels
-from ntk_core.finite.second_moments import draw_kernels, exact_moments
+from ntk_core.finite.second_moments import draw_kernels, exact_moments, leading_constant
 
 X = torch.tensor([[1.0, 1.0]])  # |x|^2 / n_0 = 1
 
@@ -78,6 +78,13 @@ def test_measured_constants(depth, width, measured, error):
     assert math.log1p(moments.relative_variance) * width / (depth - 1) == pytest.approx(measured, abs=error)
 
 
+@pytest.mark.parametrize("depth", [2, 3, 4, 7, 30, 100])
+@pytest.mark.parametrize("activation", ["relu", "abs", "identity"])
+def test_the_leading_constant_is_the_slope_in_depth_over_width(depth, activation):
+    variance = exact_moments(Architecture(depth, 10**7, activation, 0.0)).relative_variance
+    assert variance * 10**7 / (depth - 1) == pytest.approx(leading_constant(depth, activation), rel=1e-4)
+
+
 def test_outputs_share_the_size_of_their_last_layer():
     """relu: E[q^2] / E[q]^2 = prod (1 + 5/n), and kurtosis and correlation of squares follow."""
     moments = exact_moments(Architecture(4, (10, 20, 40), "relu", 0.0))
@@ -97,3 +104,8 @@ def test_what_is_not_known_is_refused(arch, words):
     for call in (exact_moments, lambda a: draw_kernels(a, 3)):
         with pytest.raises(ValueError, match=words):
             call(arch)
+
+
+def test_a_constant_that_is_not_known_is_refused():
+    with pytest.raises(ValueError, match=r"^activation: "):
+        leading_constant(3, "tanh")
