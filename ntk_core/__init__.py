@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from ntk_core import costs as costs
     from ntk_core import data as data
     from ntk_core.architecture import Architecture as Architecture
+    from ntk_core.finite.linearized import LinearizedNetwork as LinearizedNetwork
     from ntk_core.finite.network import Network as Network
+    from ntk_core.finite.scaled import ScaledNetwork as ScaledNetwork
     from ntk_core.limit.ensemble import Gaussian as Gaussian
     from ntk_core.limit.ensemble import InfiniteEnsemble as InfiniteEnsemble
     from ntk_core.limit.kernels import KernelOperator as KernelOperator
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from ntk_core.rules import GradientDescent as GradientDescent
     from ntk_core.rules import GradientFlow as GradientFlow
     from ntk_core.rules import Momentum as Momentum
+    from ntk_core.training.scaled import train_scaled as train_scaled
     from ntk_core.training.state import State as State
     from ntk_core.training.train import train as train
 
@@ -38,8 +41,10 @@ _HOMES = {
     "InfiniteEnsemble": "limit.ensemble",
     "KernelOperator": "limit.kernels",
     "Kernels": "limit.kernels",
+    "LinearizedNetwork": "finite.linearized",
     "Momentum": "rules",
     "Network": "finite.network",
+    "ScaledNetwork": "finite.scaled",
     "State": "training.state",
     "activations": "activations",
     "costs": "costs",
@@ -48,6 +53,7 @@ _HOMES = {
     "limiting_kernels": "limit.kernels",
     "principal_components": "limit.spectrum",
     "train": "training.train",
+    "train_scaled": "training.scaled",
 }
 
 __all__ = list(_HOMES)

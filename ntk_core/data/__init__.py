@@ -1,5 +1,8 @@
-"""Data sets: inputs and targets made here, the digits that come with the library. NumPy only."""
+"""Data sets: inputs and targets made here, the digits that come with the library, tables of one's own. NumPy only."""
 
+from ntk_core.data.parsing import RawTable, parse
+from ntk_core.data.references import Sample, available, check_reference, keep, resolve
+from ntk_core.data.stored import GoneError, Store, digest
 from ntk_core.data.synthetic import (
     TARGETS,
     Floats,
@@ -13,17 +16,33 @@ from ntk_core.data.synthetic import (
     paper_points,
     table,
 )
+from ntk_core.data.tables import ENCODINGS, Encoding, Table, choose, encode
 
 __all__ = [
+    "ENCODINGS",
     "TARGETS",
+    "Encoding",
     "Floats",
+    "GoneError",
+    "RawTable",
+    "Sample",
+    "Store",
+    "Table",
     "angle_grid",
+    "available",
+    "check_reference",
+    "choose",
     "circle",
     "circle_target",
     "conflict_sentence",
     "conflicts",
+    "digest",
+    "encode",
     "even_angles",
     "gaussian_product",
+    "keep",
     "paper_points",
+    "parse",
+    "resolve",
     "table",
 ]

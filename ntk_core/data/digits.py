@@ -1,4 +1,4 @@
-"""MNIST digits: 5,000 that come with the project, or the full set from a folder of IDX files. NumPy only.
+"""MNIST digits: 5,000 that come with the project, the full set or Fashion-MNIST from folders of IDX files. NumPy only.
 
 mnist_5k.npz holds `images` (5000, 28, 28) and `labels` (5000,), uint8, 500 digits of each class, shuffled;
 sha256 476804ec6c854b9bfe9c4f455d420190e4ca786e0d97db1121679cb5a41cf4c7. MNIST is by Yann LeCun and Corinna Cortes,
@@ -7,9 +7,7 @@ CC BY-SA 3.0.
 
 from __future__ import annotations
 
-import gzip
 import os
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,13 +17,19 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ntk_core.data.idx import read_idx
 from ntk_core.data.synthetic import Floats, check_seed
 
 ASSET = Path(__file__).with_name("mnist_5k.npz")
 FOLDER_VARIABLE = "NTK_MNIST_DIR"
+FASHION_VARIABLE = "NTK_FASHION_DIR"
 CLASSES = tuple(range(10))
+FASHION = (
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+)
 
-Source = Literal["digits", "mnist"]
+Source = Literal["digits", "mnist", "fashion"]
 
 
 @dataclass(frozen=True)
@@ -49,22 +53,26 @@ class Batch:
 
 
 def digits(source: Source = "digits") -> Digits:
-    """The set of digits: "digits" (the 5,000 in assets) or "mnist" (the folder that NTK_MNIST_DIR names).
+    """The set of pictures: "digits" (the 5,000 that come along), "mnist" or "fashion" (Fashion-MNIST, the same format).
+
+    The last two are read from the folders that NTK_MNIST_DIR and NTK_FASHION_DIR name.
 
     Raises:
-        ValueError: NTK_MNIST_DIR is not set, a file is missing, or a file is not in the IDX format.
+        ValueError: the variable is not set, a file is missing, or a file is not in the IDX format.
     """
     if source == "digits":
         return _asset()
-    if source != "mnist":
-        raise ValueError(f"data: {str(source)[:40]!r} is not a set of digits; choose digits or mnist")
-    folder = os.environ.get(FOLDER_VARIABLE, "")
+    variables = {"mnist": FOLDER_VARIABLE, "fashion": FASHION_VARIABLE}
+    if source not in variables:
+        raise ValueError(f"data: {str(source)[:40]!r} is not a set of digits; choose digits, mnist or fashion")
+    variable = variables[source]
+    folder = os.environ.get(variable, "")
     if not folder:
         raise ValueError(
-            f"data: the full set needs the environment variable {FOLDER_VARIABLE}, "
+            f"data: the full set needs the environment variable {variable}, "
             f"the folder that holds its IDX files (train-images-idx3-ubyte and train-labels-idx1-ubyte)"
         )
-    return _folder(Path(folder))
+    return _folder(Path(folder), variable)
 
 
 def batch(count: int, classes: Sequence[int] = CLASSES, seed: int = 0, source: Source = "digits") -> Batch:
@@ -103,43 +111,19 @@ def _asset() -> Digits:
         return _frozen(stored["images"], stored["labels"])
 
 
-@lru_cache(maxsize=1)
-def _folder(folder: Path) -> Digits:
-    """The training set in the folder; 60,000 digits in the published files."""
-    images = _read_idx(folder, "train-images-idx3-ubyte", dimensions=3)
-    labels = _read_idx(folder, "train-labels-idx1-ubyte", dimensions=1)
+@lru_cache(maxsize=2)
+def _folder(folder: Path, variable: str = FOLDER_VARIABLE) -> Digits:
+    """The training set in the folder; 60,000 pictures in the published files."""
+    images = read_idx(folder, "train-images-idx3-ubyte", 3, variable)
+    labels = read_idx(folder, "train-labels-idx1-ubyte", 1, variable)
     if images.shape[1:] != (28, 28) or len(images) != len(labels):
         raise ValueError(
-            f"{FOLDER_VARIABLE}: images of shape {images.shape} and labels of shape {labels.shape} "
+            f"{variable}: images of shape {images.shape} and labels of shape {labels.shape} "
             f"do not fit; (N, 28, 28) and (N,) are needed"
         )
+    if len(labels) and labels.max() > CLASSES[-1]:
+        raise ValueError(f"{variable}: a label is {labels.max()}; labels must be 0 to {CLASSES[-1]}")
     return _frozen(images, labels)
-
-
-def _read_idx(folder: Path, name: str, dimensions: int) -> NDArray[np.uint8]:
-    """One IDX file of bytes, gzipped or not: two zeros, type 8, rank, big-endian sizes, then the bytes."""
-    for path, opener in ((folder / name, open), (folder / f"{name}.gz", gzip.open)):
-        if path.is_file():
-            try:
-                with opener(path, "rb") as file:
-                    content = file.read()
-            except (OSError, EOFError) as error:
-                raise ValueError(f"{FOLDER_VARIABLE}: {path.name} cannot be read: {error}") from error
-            return _parse_idx(path.name, content, dimensions)
-    raise ValueError(f"{FOLDER_VARIABLE}: neither {name} nor {name}.gz is in the folder {folder}")
-
-
-def _parse_idx(name: str, content: bytes, dimensions: int) -> NDArray[np.uint8]:
-    start = 4 + 4 * dimensions
-    if len(content) < start or content[:4] != bytes([0, 0, 8, dimensions]):
-        raise ValueError(f"{FOLDER_VARIABLE}: {name} is not an IDX file of bytes with {dimensions} dimensions")
-    shape = struct.unpack(f">{dimensions}I", content[4:start])
-    if len(content) - start != int(np.prod(shape, dtype=np.int64)):
-        raise ValueError(
-            f"{FOLDER_VARIABLE}: {name} announces {shape} bytes and holds {len(content) - start:,} of them; "
-            f"it seems cut short"
-        )
-    return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
 
 
 def _frozen(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Digits:
