@@ -1,7 +1,7 @@
 """Functional costs C(f) = (1/N) sum_i c(f(x_i), y_i), convex in f (paper, section 3).
 
-Each cost knows c and its first two derivatives in f. All take tensors f and y of shape (..., N, n_out) that broadcast,
-or (N,) for one output; outputs are summed, points are averaged.
+Each cost knows c and its first two derivatives in f; one whose outputs see each other says so (`coupled`). All take
+tensors f and y of shape (..., N, n_out) that broadcast, or (N,) for one output; outputs are summed, points averaged.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ class Cost(ABC):
     """One convex cost per point; a subclass states c, c' and c''."""
 
     name: ClassVar[str]
+    coupled: ClassVar[bool] = False  # whether the derivative in one output depends on the others
 
     @abstractmethod
     def point(self, f: Tensor, y: Tensor) -> Tensor:
-        """c(f, y), elementwise."""
+        """c(f, y), elementwise; of a coupled cost the shares that add up to it."""
 
     @abstractmethod
     def derivative(self, f: Tensor, y: Tensor) -> Tensor:
@@ -31,7 +32,11 @@ class Cost(ABC):
 
     @abstractmethod
     def second_derivative(self, f: Tensor, y: Tensor) -> Tensor:
-        """d2c/df2, elementwise, >= 0."""
+        """d2c/df2, elementwise, >= 0; of a coupled cost the diagonal."""
+
+    def hessian_product(self, f: Tensor, y: Tensor, v: Tensor) -> Tensor:
+        """The second derivative at (f, y) times v, shaped like f."""
+        return self.second_derivative(f, y) * v
 
     def value(self, f: Tensor, y: Tensor) -> Tensor:
         """C(f): c summed over outputs and averaged over points, shape (...)."""
@@ -122,7 +127,41 @@ class Huber(Cost):
         return (r.abs() <= self.delta).to(r.dtype)
 
 
-_COSTS: dict[str, type[Cost]] = {cost.name: cost for cost in (Squared, Logistic, Huber)}
+@dataclass(frozen=True)
+class CrossEntropy(Cost):
+    """Cross-entropy of softmax over several outputs, c = -sum_k y_k log softmax(f)_k: y are probabilities of classes."""
+
+    name = "cross_entropy"
+    coupled = True
+
+    def point(self, f: Tensor, y: Tensor) -> Tensor:
+        """-y_k log softmax(f)_k, each output's share."""
+        return -y * functional.log_softmax(f, -1)
+
+    def derivative(self, f: Tensor, y: Tensor) -> Tensor:
+        """softmax(f) sum(y) - y."""
+        return functional.softmax(f, -1) * y.sum(-1, keepdim=True) - y
+
+    def second_derivative(self, f: Tensor, y: Tensor) -> Tensor:
+        """p (1 - p) sum(y) with p = softmax(f), the diagonal."""
+        p = functional.softmax(f, -1)
+        return p * (1 - p) * y.sum(-1, keepdim=True)
+
+    def hessian_product(self, f: Tensor, y: Tensor, v: Tensor) -> Tensor:
+        """(p v - p (p . v)) sum(y)."""
+        p = functional.softmax(f, -1)
+        return (p * v - p * (p * v).sum(-1, keepdim=True)) * y.sum(-1, keepdim=True)
+
+    def check_targets(self, y: Tensor) -> None:
+        """Rows must be probabilities of two or more classes."""
+        super().check_targets(y)
+        if y.ndim < 2 or y.shape[-1] < 2:
+            raise ValueError(f"y_train: cross-entropy needs two or more classes, got shape {tuple(y.shape)}")
+        if bool((y < 0).any()) or bool(((y.sum(-1) - 1).abs() > 1e-6).any()):
+            raise ValueError("y_train: cross-entropy needs rows of probabilities, >= 0 and adding up to 1")
+
+
+_COSTS: dict[str, type[Cost]] = {cost.name: cost for cost in (Squared, Logistic, Huber, CrossEntropy)}
 
 
 def names() -> tuple[str, ...]:

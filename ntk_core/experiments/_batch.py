@@ -30,6 +30,7 @@ class Batched(Protocol):
     depth: int
     activation: str
     beta: float
+    w_std: float
     data: Data
     n_train: int
     digits: tuple[int, ...]
@@ -80,25 +81,25 @@ def limiting_kernel(spec: Batched) -> Tensor:
     return _kernel("limit", *_kernel_key(spec))
 
 
-def _kernel_key(spec: Batched) -> tuple[int, str, float, BatchKey]:
-    return spec.depth, spec.activation, spec.beta, (spec.data, spec.n_train, spec.digits, spec.batch_seed)
+def _kernel_key(spec: Batched) -> tuple[common.Net, BatchKey]:
+    return common.net_of(spec), (spec.data, spec.n_train, spec.digits, spec.batch_seed)
 
 
 @lru_cache(maxsize=8)
-def _cached_components(source: str, depth: int, activation: str, beta: float, batch: BatchKey) -> Components:
+def _cached_components(source: str, net: common.Net, batch: BatchKey) -> Components:
     from ntk_core.limit.spectrum import principal_components
 
-    kernel = _kernel(source, depth, activation, beta, batch)
+    kernel = _kernel(source, net, batch)
     return principal_components(kernel, min(MAX_COMPONENT, len(kernel)))
 
 
-def _kernel(source: str, depth: int, activation: str, beta: float, batch: BatchKey) -> Tensor:
+def _kernel(source: str, net: common.Net, batch: BatchKey) -> Tensor:
     """Theta_inf on the batch, or the tangent kernel of one wide network, (N, N)."""
     from ntk_core.finite.network import Network
     from ntk_core.limit.kernels import limiting_kernels
 
     X = _cached_batch(*batch).inputs
-    arch = common.limit_of(depth, activation, beta, X.shape[1])
+    arch = common.limit_of(net, X.shape[1])
     if source == "limit":
         return limiting_kernels(arch, X).ntk
     kernel = Network.init(replace(arch, width=KERNEL_WIDTH), KERNEL_SEED, device="cpu").tangent_kernel(X).double()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -24,9 +24,23 @@ if TYPE_CHECKING:
 NETWORK = ("time", "width", "seed")  # the cells of a result: a network at an output time
 
 
-def limit_of(depth: int, activation: str, beta: float, n_in: int) -> Architecture:
+class Net(NamedTuple):
+    """What of a spec decides its limit, inputs aside."""
+
+    depth: int
+    activation: str
+    beta: float
+    w_std: float
+
+
+def net_of(spec: Any) -> Net:
+    """Depth, activation, beta and w_std of a spec."""
+    return Net(spec.depth, spec.activation, spec.beta, spec.w_std)
+
+
+def limit_of(net: Net, n_in: int) -> Architecture:
     """The architecture whose limit is meant; its width plays no part."""
-    return Architecture(depth=depth, width=1, activation=activation, beta=beta, n_in=n_in)
+    return Architecture(width=1, n_in=n_in, **net._asdict())
 
 
 def theory_rule(spec: TrainingSpec, largest: float) -> tuple[Rule, str]:

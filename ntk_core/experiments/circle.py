@@ -114,16 +114,14 @@ def run(spec: Spec, part: Part | None = None) -> Iterator[Increment]:
 
 
 def _ensemble(spec: Spec) -> InfiniteEnsemble:
-    return _cached_ensemble(spec.depth, spec.activation, spec.beta, spec.data, spec.n_train, spec.data_seed)
+    return _cached_ensemble(common.net_of(spec), spec.data, spec.n_train, spec.data_seed)
 
 
 @lru_cache(maxsize=8)
-def _cached_ensemble(
-    depth: int, activation: str, beta: float, kind: Data, n_train: int, data_seed: int
-) -> InfiniteEnsemble:
+def _cached_ensemble(net: common.Net, kind: Data, n_train: int, data_seed: int) -> InfiniteEnsemble:
     from ntk_core.limit.ensemble import InfiniteEnsemble
 
-    return InfiniteEnsemble(common.limit_of(depth, activation, beta, 2), *_training_set(kind, n_train, data_seed))
+    return InfiniteEnsemble(common.limit_of(net, 2), *_training_set(kind, n_train, data_seed))
 
 
 def _training_set(kind: Data, n_train: int, data_seed: int) -> tuple[data.Floats, data.Floats]:

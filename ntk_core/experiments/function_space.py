@@ -132,13 +132,11 @@ def _conflict(spec: Spec) -> str | None:
 
 def _ensemble(spec: Spec) -> InfiniteEnsemble:
     gamma, y = training_set(spec)
-    return _cached_ensemble(spec.depth, spec.activation, spec.beta, tuple(gamma), tuple(y))
+    return _cached_ensemble(common.net_of(spec), tuple(gamma), tuple(y))
 
 
 @lru_cache(maxsize=8)
-def _cached_ensemble(
-    depth: int, activation: str, beta: float, gamma: tuple[float, ...], y: tuple[float, ...]
-) -> InfiniteEnsemble:
+def _cached_ensemble(net: common.Net, gamma: tuple[float, ...], y: tuple[float, ...]) -> InfiniteEnsemble:
     from ntk_core.limit.ensemble import InfiniteEnsemble
 
-    return InfiniteEnsemble(common.limit_of(depth, activation, beta, 2), data.circle(gamma), y)
+    return InfiniteEnsemble(common.limit_of(net, 2), data.circle(gamma), y)

@@ -5,58 +5,31 @@ With K = Theta(X, X)/N = U diag(lambda) U^T on the training points and f_0 ~ GP(
     f_t(x) = f_0(x) - A_t(x) (f_0(X) - y) ,    A_t(x) = Theta(x, X)/N U diag(E_t(lambda)) U^T ,
 
 where E_t(lambda) = (1 - e^(-t lambda)) / lambda for gradient flow; another linear update rule has its own E_t.
+
+Any other kernel may take Theta's place. A ridge rho adds the penalty (rho/2) |f - f_0|_K^2 to the cost, which is weight
+decay toward the initial parameters: the same formulas with E_t(lambda + rho).
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+import numbers
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
-from scipy.special import ndtri
 from torch import Tensor
 
 from ntk_core.architecture import Architecture
 from ntk_core.data.synthetic import table
-from ntk_core.limit.kernels import limiting_kernels
+from ntk_core.limit.gaussian import Gaussian
+from ntk_core.limit.kernel_choice import as_kernel
+from ntk_core.limit.kernel_functions import NNGP, NTK, Kernel
+from ntk_core.limit.predictions import Predictions, kernels
+from ntk_core.limit.semidefinite import check_semidefinite, null_level
 from ntk_core.rules import GradientFlow, Momentum, Rule, check_whole_steps, remaining
-
-TILE = 4_000_000  # numbers held at once while many times are evaluated
-
-
-@dataclass(frozen=True)
-class Gaussian:
-    """A Gaussian over functions at M points; several outputs are independent and share their covariance.
-
-    Attributes:
-        mean: (M,), or (M, n_out) when the targets had that shape.
-        cov: (M, M) float64, of each output.
-    """
-
-    mean: Tensor
-    cov: Tensor
-
-    @property
-    def std(self) -> Tensor:
-        """Standard deviation (M,); rounding below zero counts as zero."""
-        return self.cov.diagonal().clamp_min(0.0).sqrt()
-
-    def percentile(self, q: float | Sequence[float]) -> Tensor:
-        """The q-th percentile, 0 < q < 100, shaped like the mean; several q stack in front.
-
-        Raises:
-            ValueError: a q outside (0, 100).
-        """
-        quantiles = np.asarray(q, dtype=np.float64)
-        if not ((quantiles > 0) & (quantiles < 100)).all():
-            raise ValueError(f"q: percentiles must be above 0 and below 100, got {q}")
-        z = torch.as_tensor(ndtri(quantiles / 100)).reshape(quantiles.shape + (1,) * self.mean.ndim)
-        std = self.std if self.mean.ndim == 1 else self.std[:, None]
-        return self.mean + z * std
 
 
 class InfiniteEnsemble:
@@ -65,43 +38,81 @@ class InfiniteEnsemble:
     One eigendecomposition, at construction, serves every time and all test points.
 
     Args:
-        arch: its depth, activation, beta and w_std define the limit; its width plays no part.
+        arch: its depth, activation, beta and w_std define the limit; its width plays no part. May be None where
+            neither the kernel nor the prior is an architecture's.
         X_train: (N, n_in) array or tensor.
         y_train: (N,) or (N, n_out); with n_out = 1, each of several columns is a task of its own.
         rule: gradient flow (rate 1), or another rule of `ntk_core.rules`, whose time is steps x rate.
+        kernel: what drives the dynamics: a `Kernel`, "ntk" or "nngp" (of arch), or a function K(X, X2); the NTK if
+            not given.
+        ridge: rho >= 0 of the penalty (rho/2) |f - f_0|_K^2, in the units of K/N; N rho is the variance of the noise
+            where the kernel is a prior.
+        prior: covariance of f_0, a `Kernel`, a name, a function, or "zero" for f_0 = 0. If not given: the NNGP when the
+            kernel is the NTK, as for networks; for any other kernel f_0 = 0, and all that is drawn is the mean.
+
+    Attributes:
+        K, S: the kernel and the prior covariance on the training points, (N, N).
+        values, modes: eigenvalues (N,) ascending and eigenvectors (N, N) of K/N.
+        coefficients, rotated: U^T y (N, n_out), U^T S U (N, N).
 
     Raises:
-        ValueError: shapes that do not fit, or numbers that are not finite.
+        ValueError: shapes that do not fit, numbers that are not finite, a kernel that is not positive semidefinite
+            (with its smallest eigenvalue), a ridge that is negative.
     """
 
-    def __init__(self, arch: Architecture, X_train: Any, y_train: Any, rule: Rule | None = None):
+    def __init__(
+        self,
+        arch: Architecture | None,
+        X_train: Any,
+        y_train: Any,
+        rule: Rule | None = None,
+        *,
+        kernel: Kernel | str | Callable[[Tensor, Tensor], Any] | None = None,
+        ridge: float = 0.0,
+        prior: Kernel | str | Callable[[Tensor, Tensor], Any] | None = None,
+    ):
         inputs, targets = table(_numpy(X_train), _numpy(y_train))
-        self.arch, self.rule = arch, rule or GradientFlow()
+        self.arch: Architecture = arch  # type: ignore[assignment]  # None only where nothing is an architecture's
+        self.rule, self.ridge = rule or GradientFlow(), check_ridge(ridge)
+        self.kernel = as_kernel("ntk" if kernel is None else kernel, arch)
+        self.prior = _prior(prior, self.kernel, arch)
         self.X, self.y = torch.from_numpy(inputs), torch.from_numpy(targets)
-        self.ntk, self.nngp = _kernels(arch, inputs)  # (N, N)
-        values, self.modes = torch.linalg.eigh(self.ntk / len(inputs))
-        # Theta is positive semi-definite: what eigh finds below its own rounding is the null space.
-        rounding = len(inputs) * torch.finfo(values.dtype).eps * float(values[-1].clamp_min(0.0))
+        _check_outputs(arch, self.y)
+        self.K, self.S = kernels(self.kernel, self.prior, self.X)
+        values, self.modes = torch.linalg.eigh(self.K / len(inputs))
+        if not isinstance(self.kernel, NTK):  # the limit's kernels are known to be
+            check_semidefinite(values * len(inputs), eps=self.kernel.eps)
+        if not isinstance(self.prior, NTK):
+            check_semidefinite(torch.linalg.eigvalsh(self.S), "prior", getattr(self.prior, "eps", 0.0))
+        # What eigh finds below the rounding is the null space.
+        rounding = null_level(len(inputs), float(values[-1]), self.kernel.eps)
         self.values = torch.where(values > rounding, values, 0.0)  # (N,) ascending
-        if self.y.ndim == 2 and arch.n_out not in (1, self.y.shape[1]):
-            columns = self.y.shape[1]
-            raise ValueError(f"y_train: {arch.n_out} outputs need {arch.n_out} columns of targets, got {columns}")
-        self._y = self.modes.mT @ self.y.reshape(len(inputs), -1)  # U^T y, (N, n_out)
-        self._S = self.modes.mT @ self.nngp @ self.modes  # U^T Sigma U
+        self.coefficients = self.modes.mT @ self.y.reshape(len(inputs), -1)  # U^T y, (N, n_out)
+        self.rotated = self.modes.mT @ self.S @ self.modes  # U^T Sigma U
         self._last: Predictions | None = None
 
     @property
+    def ntk(self) -> Tensor:
+        """The kernel of the dynamics on the training points, the NTK unless another was given: (N, N)."""
+        return self.K
+
+    @property
+    def nngp(self) -> Tensor:
+        """The covariance of f_0 on the training points, the NNGP unless another was given: (N, N)."""
+        return self.S
+
+    @property
     def stable_rate(self) -> float:
-        """2 / lambda_max: gradient descent with a larger rate diverges (infinite where the kernel vanishes).
+        """2 / (lambda_max + ridge): gradient descent with a larger rate diverges (infinite where the kernel vanishes).
 
         Momentum mu, where that is the rule, allows 1 + mu times as much.
         """
-        largest = float(self.values[-1])
+        largest = float(self.values[-1]) + self.ridge
         slack = 1.0 + (self.rule.momentum if isinstance(self.rule, Momentum) else 0.0)
         return 2.0 * slack / largest if largest > 0 else math.inf
 
     def gain(self, t: float) -> Tensor:
-        """E_t(lambda) (N,): t where lambda = 0, and the pseudo-inverse 1/lambda at t = inf.
+        """E_t(lambda + ridge) (N,): without a ridge, t where lambda = 0, and the pseudo-inverse 1/lambda at t = inf.
 
         A null direction of Theta(X, X) is one of Theta(x, X) too, so that at infinity it may count as zero.
 
@@ -111,24 +122,26 @@ class InfiniteEnsemble:
         self._check_time(t)
         if math.isinf(t):
             return self._inverse()
-        return self.rule.respond(self.values, t).moved_r
+        return self.rule.respond(self.values + self.ridge, t).moved_r
 
     def decay(self, t: float) -> Tensor:
         """What is left of a residual along each eigendirection (N,): e^(-t lambda) for the flow, 1 where lambda = 0."""
-        if math.isinf(t):
-            return 1.0 - self.values * self.gain(t)
         self._check_time(t)
-        return remaining(self.rule, self.values, t)
+        total = self.values + self.ridge
+        left = (total == 0).to(total.dtype) if math.isinf(t) else remaining(self.rule, total, t)
+        if self.ridge == 0:
+            return left
+        return (self.ridge + self.values * left) / total
 
     def _inverse(self) -> Tensor:
-        """The pseudo-inverse 1/lambda (N,)."""
-        return torch.where(self.values > 0, 1.0 / self.values, 0.0)
+        """The pseudo-inverse 1/(lambda + ridge) (N,)."""
+        return torch.where(self.values + self.ridge > 0, 1.0 / (self.values + self.ridge), 0.0)
 
     def _check_time(self, t: float) -> None:
         if not t >= 0:
             raise ValueError(f"t: a time must be >= 0 (math.inf is allowed), got {t}")
         check_whole_steps("t", t, self.rule)
-        if math.isinf(t) and not self.rule.stable(float(self.values[-1])):
+        if math.isinf(t) and not self.rule.stable(float(self.values[-1]) + self.ridge):
             raise ValueError(
                 f"t: nothing is reached at infinity, since the rule diverges on this kernel: "
                 f"its rate {self.rule.unit:g} must be below {self.stable_rate:.6g}"
@@ -140,11 +153,17 @@ class InfiniteEnsemble:
         other.rule, other._last = rule, None
         return other
 
+    def ridged(self, ridge: float) -> InfiniteEnsemble:
+        """The same ensemble with another ridge; shares the eigendecomposition."""
+        other = copy.copy(self)
+        other.ridge, other._last = check_ridge(ridge), None
+        return other
+
     def on(self, X_test: Any) -> Predictions:
         """The limit seen from X_test (M, n_in): computes the cross kernels once, for all times."""
         X = torch.as_tensor(X_test, dtype=torch.float64)
-        if X.ndim != 2 or X.shape[1] != self.arch.n_in:
-            raise ValueError(f"X_test: shape (M, {self.arch.n_in}) is needed, got {tuple(X.shape)}")
+        if X.ndim != 2 or X.shape[1] != self.X.shape[1] or not len(X):
+            raise ValueError(f"X_test: shape (M, {self.X.shape[1]}) is needed, got {tuple(X.shape)}")
         if self._last is None or not torch.equal(self._last.X, X):
             self._last = Predictions(self, X.clone())
         return self._last
@@ -153,10 +172,14 @@ class InfiniteEnsemble:
         """Distribution of f_t at X_test, for 0 <= t <= math.inf."""
         return self.on(X_test).at(t)
 
+    def samples(self, t: float, X_test: Any, n: int, seed: int = 0) -> Tensor:
+        """n draws of f_t at X_test: (n, M), or (n, M, n_out); one trained network of the ensemble each."""
+        return self.at(t, X_test).samples(n, seed)
+
     def expected_cost(self, t: float) -> float:
         """E[C(f_t)] over the ensemble, on the training points."""
         decay = self.decay(t).square()
-        energy = self._S.diagonal() * self._y.shape[1] + self._y.square().sum(1)
+        energy = self.rotated.diagonal() * self.coefficients.shape[1] + self.coefficients.square().sum(1)
         return float(decay @ energy) / (2 * len(self.y))
 
     def evolve(self, f_train: Tensor, t: float, X_test: Any = None, f_test: Tensor | None = None) -> Tensor:
@@ -182,62 +205,61 @@ class InfiniteEnsemble:
         moved = self.on(X_test).cross @ (self.gain(t)[:, None] * residual)
         return f_test - moved.reshape(f_test.shape)
 
-    def ntk_posterior(self, X_test: Any) -> Gaussian:
-        """Bayes' answer to another question: the posterior of a Gaussian process whose prior covariance is the NTK.
+    def posterior(self, X_test: Any) -> Gaussian:
+        """Bayes' answer to another question: f ~ GP(0, K), targets seen with noise of variance N ridge.
 
-        Its mean is the trained ensemble's at t = inf, its covariance is not (the networks start from Sigma).
+        Its mean is that of the trained ensemble at t = inf, its covariance is not (networks start from Sigma, not K).
         """
         view = self.on(X_test)
         solve = self._inverse() / len(self.y)
-        B = view.cross * len(self.y)  # Theta(x, X) U
-        cov = view.own.ntk - (B * solve) @ B.mT
-        return Gaussian(view._shaped((B * solve) @ self._y), cov)
+        B = view.cross * len(self.y)  # K(x, X) U
+        cov = self.kernel(view.X) - (B * solve) @ B.mT
+        return Gaussian(view.shaped((B * solve) @ self.coefficients), cov)
+
+    def ntk_posterior(self, X_test: Any) -> Gaussian:
+        """`posterior`, by the name it has where the kernel is the NTK."""
+        return self.posterior(X_test)
+
+    def log_marginal_likelihood(self, noise: float | None = None) -> float:
+        """log p(y) for y ~ N(0, K + noise I), outputs independent and summed.
+
+        Args:
+            noise: variance of the targets' noise; N ridge if not given. Other noises cost no new eigenproblem.
+
+        Raises:
+            ValueError: noise is negative, or zero where the kernel is singular.
+        """
+        N, columns = self.coefficients.shape
+        noise = N * self.ridge if noise is None else noise
+        if not (math.isfinite(noise) and noise >= 0):
+            raise ValueError(f"noise: must be a finite number >= 0, got {noise!r}")
+        variances = N * self.values + noise
+        if float(variances[0]) == 0:
+            raise ValueError(
+                "noise: this kernel is singular on the training points (to rounding), so that without noise or ridge "
+                "the targets have no density; choose noise > 0"
+            )
+        fit = (self.coefficients.square().sum(1) / variances).sum()
+        return -0.5 * float(fit + columns * (variances.log().sum() + N * math.log(2 * math.pi)))
 
 
-class Predictions:
-    """An `InfiniteEnsemble` seen from test points X (M, n_in), in the eigenbasis of the training kernel."""
-
-    def __init__(self, ensemble: InfiniteEnsemble, X: Tensor):
-        self.ensemble, self.X = ensemble, X
-        kernels = limiting_kernels(ensemble.arch, X, ensemble.X)
-        self.cross = kernels.ntk @ ensemble.modes / len(ensemble.y)  # Theta(x, X)/N U, (M, N)
-        self.initial = kernels.nngp @ ensemble.modes  # Sigma(x, X) U, (M, N)
-        self.own = limiting_kernels(ensemble.arch, X)  # (M, M) each
-
-    def at(self, t: float) -> Gaussian:
-        """Mean and full covariance at time t."""
-        A = self.cross * self.ensemble.gain(t)  # A_t U
-        half = self.initial @ A.mT
-        cov = self.own.nngp - half - half.mT + A @ self.ensemble._S @ A.mT
-        return Gaussian(self._shaped(A @ self.ensemble._y), cov)
-
-    def marginals(self, times: Sequence[float]) -> tuple[Tensor, Tensor]:
-        """Mean (T, M) or (T, M, n_out) and standard deviation (T, M) at T times, without the covariances."""
-        gains = torch.stack([self.ensemble.gain(t) for t in times])
-        means, variances = [], []
-        for some in gains.split(max(1, TILE // self.cross.numel())):
-            A = self.cross * some[:, None]  # (times, M, N)
-            means.append(A @ self.ensemble._y)
-            variances.append(self.own.nngp.diagonal() - (A * (2 * self.initial - A @ self.ensemble._S)).sum(-1))
-        return self._shaped(torch.cat(means)), torch.cat(variances).clamp_min(0.0).sqrt()
-
-    def _shaped(self, mean: Tensor) -> Tensor:
-        """(..., M, n_out), without the last dimension if the targets had none."""
-        return mean if self.ensemble.y.ndim == 2 else mean[..., 0]
+def check_ridge(ridge: float) -> float:
+    """The ridge, or a ValueError unless it is a finite number >= 0."""
+    if isinstance(ridge, bool) or not isinstance(ridge, numbers.Real) or not (math.isfinite(ridge) and ridge >= 0):
+        raise ValueError(f"ridge: must be a finite number >= 0, got {ridge!r}")
+    return float(ridge)
 
 
-def _kernels(arch: Architecture, X: np.ndarray) -> tuple[Tensor, Tensor]:
-    """NTK and NNGP of X (N, n_in), (N, N) each, with equal rows for equal inputs.
+def _prior(prior: Any, kernel: Kernel, arch: Architecture | None) -> Kernel | None:
+    """The covariance of f_0; None stands for f_0 = 0."""
+    if prior is None:
+        return NNGP(kernel.arch) if type(kernel) is NTK else None
+    return None if isinstance(prior, str) and prior == "zero" else as_kernel(prior, arch)
 
-    Near coincidence a relu kernel is only good to about 1e-8 (its angle is an arc cosine near 1). Rounding of that
-    size would turn the null directions of repeated inputs into slow ones, so each distinct input is computed once.
-    """
-    distinct, rows = np.unique(X + 0.0, axis=0, return_inverse=True)  # + 0.0 turns -0.0 into 0.0
-    if len(distinct) == len(X):
-        kernels = limiting_kernels(arch, X)
-        return kernels.ntk, kernels.nngp
-    kernels, index = limiting_kernels(arch, distinct), torch.from_numpy(rows.ravel())
-    return kernels.ntk[index][:, index], kernels.nngp[index][:, index]
+
+def _check_outputs(arch: Architecture | None, y: Tensor) -> None:
+    if arch is not None and y.ndim == 2 and arch.n_out not in (1, y.shape[1]):
+        raise ValueError(f"y_train: {arch.n_out} outputs need {arch.n_out} columns of targets, got {y.shape[1]}")
 
 
 def _numpy(values: Any) -> np.ndarray:

@@ -136,7 +136,7 @@ def _draw(group: _Group, spec: TrainingSpec, plan: budget.Plan, X: Any, target: 
     """Draws a group's networks and sets up their training."""
     checkpoint()
     group.network = Network.init(
-        Architecture(spec.depth, group.plan.width, spec.activation, spec.beta, n_in),
+        Architecture(spec.depth, group.plan.width, spec.activation, spec.beta, n_in, w_std=spec.w_std),
         [spec.seed + k for k in range(group.unit.first, group.unit.last)],
         device=plan.device,
         dtype=getattr(torch, spec.precision),

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from ntk_core.activations.known_names import check_activation
 
-RESULTS_VERSION = 1  # raise it when a change of the code changes a run's numbers
+RESULTS_VERSION = 2  # raise it when a change of the code changes a run's numbers
 
 MAX_STEPS = 1_000_000
 
@@ -40,6 +40,7 @@ class TrainingSpec(ExperimentSpec):
     widths: tuple[Width, ...] = Field((500,), min_length=1, max_length=6)
     activation: ActivationName = "relu"
     beta: float = Field(0.1, ge=0, le=10)
+    w_std: float = Field(1.0, gt=0, le=10, description="standard deviation of the weights; the paper's is 1")
     seeds: int = Field(10, ge=1, le=100, description="how many networks of each width")
     seed: int = Field(0, ge=0, le=2**31 - 1, description="the first seed; network k uses seed + k")
     learning_rate: float = Field(1.0, gt=0, le=1000)

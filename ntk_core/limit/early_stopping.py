@@ -1,0 +1,147 @@
+"""Early stopping and ridge: errors of the limit against time, on the training points and on others (section 5).
+
+The mean of the infinite ensemble starts at f = 0 and fits the target along each eigendirection by 1 - e^(-lambda t);
+ridge regression with the penalty 1/t fits it by lambda / (lambda + 1/t). Both end at the same interpolant.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.optimize import minimize_scalar
+from torch import Tensor
+
+from ntk_core.limit.ensemble import InfiniteEnsemble
+
+GRID = 60  # times at which the best one is looked for before it is refined
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Mean squared errors (summed over outputs) at T times; ridge with penalty 1/t beside gradient flow stopped at t.
+
+    Attributes:
+        times: (T,), infinity allowed.
+        train, test: of gradient flow, (T,).
+        ridge_train, ridge_test: of ridge regression, (T,).
+        variance: of the ensemble's functions around their mean at the test points, on average (T,): what one network's
+            expected squared error has on top of `test` for each output.
+    """
+
+    times: tuple[float, ...]
+    train: Tensor
+    test: Tensor
+    ridge_train: Tensor
+    ridge_test: Tensor
+    variance: Tensor
+
+
+@dataclass(frozen=True)
+class Best:
+    """The time with the least test error; 0 or infinity where the error only grows or only falls."""
+
+    time: float
+    error: float
+
+
+def errors(ensemble: InfiniteEnsemble, X_test: Any, y_test: Any, times: Sequence[float]) -> Errors:
+    """Errors of the ensemble's mean, and of ridge regression, against time.
+
+    Args:
+        ensemble: without a ridge of its own.
+        X_test: (M, n_in).
+        y_test: (M,) or (M, n_out), as the training targets.
+        times: >= 0, math.inf allowed.
+
+    Raises:
+        ValueError: targets that do not fit, a negative time, an ensemble with a ridge.
+    """
+    y = _targets(ensemble, X_test, y_test)
+    view, N = ensemble.on(X_test), len(ensemble.y)
+    train = torch.stack([(ensemble.decay(t)[:, None] * ensemble.coefficients).square().sum() / N for t in times])
+    shrunk = [_ridge_decay(ensemble, t)[:, None] * ensemble.coefficients for t in times]
+    _, std = view.marginals(times)
+    return Errors(
+        tuple(times),
+        train,
+        torch.stack([_error(view.means([t])[0], y) for t in times]),
+        torch.stack([r.square().sum() / N for r in shrunk]),
+        torch.stack([_error(ridge_mean(ensemble, X_test, t), y) for t in times]),
+        std.square().mean(1),
+    )
+
+
+def best_time(ensemble: InfiniteEnsemble, X_test: Any, y_test: Any, *, ridge: bool = False) -> Best:
+    """When to stop: the least test error over all times, to a relative 1e-4 of the time (ridge: over penalties 1/t).
+
+    Raises:
+        ValueError: as `errors`.
+    """
+    y = _targets(ensemble, X_test, y_test)
+
+    def error(log_t: float) -> float:
+        t = math.exp(log_t)
+        mean = ridge_mean(ensemble, X_test, t) if ridge else ensemble.on(X_test).means([t])[0]
+        return float(_error(mean, y))
+
+    grid = _grid(ensemble)
+    found = [error(v) for v in grid]
+    k = int(np.argmin(found))
+    at_zero, at_infinity = (
+        float(_error(torch.zeros_like(y), y)),
+        float(_error(ensemble.on(X_test).means([math.inf])[0], y)),
+    )
+    low, high = grid[max(k - 1, 0)], grid[min(k + 1, GRID - 1)]
+    inside = minimize_scalar(error, bounds=(low, high), method="bounded", options={"xatol": 1e-4})
+    candidates = [(at_zero, 0.0), (at_infinity, math.inf), (float(inside.fun), math.exp(inside.x))]
+    least, time = min(candidates)
+    # Flat to rounding at the end of the grid: the error only falls, and infinity is the answer.
+    return Best(math.inf, at_infinity) if at_infinity <= least * (1 + 1e-12) else Best(time, least)
+
+
+def ridge_mean(ensemble: InfiniteEnsemble, X_test: Any, t: float) -> Tensor:
+    """K(x, X) (K + N/t)^-1 y at X_test: ridge regression with the penalty (1/2t) |f|_K^2, (M,) or (M, n_out)."""
+    if not t >= 0:
+        raise ValueError(f"t: a time must be >= 0 (math.inf is allowed), got {t}")
+    view = ensemble.on(X_test)
+    if t == 0:
+        return torch.zeros_like(view.means([0.0])[0])
+    if math.isinf(t):
+        return view.means([t])[0]
+    gain = 1 / (ensemble.values + 1 / t)
+    return view.shaped(view.cross @ (gain[:, None] * ensemble.coefficients))
+
+
+def _ridge_decay(ensemble: InfiniteEnsemble, t: float) -> Tensor:
+    """1 / (1 + lambda t) along each eigendirection."""
+    return ensemble.decay(t) if math.isinf(t) else 1 / (1 + ensemble.values * t)
+
+
+def _grid(ensemble: InfiniteEnsemble) -> np.ndarray:
+    """Logarithms of times from before anything is learned until everything is."""
+    there = ensemble.values[ensemble.values > 0]
+    if not len(there):
+        return np.linspace(0.0, 1.0, GRID)
+    return np.linspace(math.log(1e-3 / float(there[-1])), math.log(30 / float(there[0])), GRID)
+
+
+def _error(f: Tensor, y: Tensor) -> Tensor:
+    r = (f - y).square()
+    return r.mean() if r.ndim == 1 else r.sum(-1).mean()
+
+
+def _targets(ensemble: InfiniteEnsemble, X_test: Any, y_test: Any) -> Tensor:
+    if ensemble.ridge:
+        raise ValueError(f"ensemble: early stopping is compared with ridge here, got one with ridge {ensemble.ridge:g}")
+    y = torch.as_tensor(y_test, dtype=torch.float64)
+    expected = (len(X_test), *ensemble.y.shape[1:])
+    if tuple(y.shape) != expected:
+        raise ValueError(f"y_test: shape {expected} is needed, got {tuple(y.shape)}")
+    if not bool(torch.isfinite(y).all()):
+        raise ValueError("y_test: every number must be finite")
+    return y
