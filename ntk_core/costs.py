@@ -129,7 +129,7 @@ class Huber(Cost):
 
 @dataclass(frozen=True)
 class CrossEntropy(Cost):
-    """Cross-entropy of softmax over several outputs, c = -sum_k y_k log softmax(f)_k: y are probabilities of classes."""
+    """Cross-entropy of softmax over several outputs, c = -sum_k y_k log softmax(f)_k; y: probabilities."""
 
     name = "cross_entropy"
     coupled = True

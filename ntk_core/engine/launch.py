@@ -208,9 +208,7 @@ class Launch:
             deadline = self._deadlines.pop(name, None)
             self._tasks.pop(name, None)
             if error:
-                self._problems.append(
-                    f"{self.run.parts[name].part.label}: {error}" if len(self.run.parts) > 1 else error
-                )
+                self._problems[self.run.parts[name].part.label] = error
             last = not self._open
         if deadline is not None:
             deadline.cancel()
