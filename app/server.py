@@ -9,6 +9,7 @@ import asyncio
 import gc
 import importlib
 import logging
+import os
 import pkgutil
 import signal
 import sys
@@ -25,8 +26,9 @@ import streamlit as st  # noqa: E402
 import app as package  # noqa: E402
 from app import charts  # noqa: E402
 from app.controls.forms import Control  # noqa: E402
-from app.web import resources  # noqa: E402
+from app.web import downloads, resources  # noqa: E402
 from app.web import shared_engine as server_state  # noqa: E402
+from app.web.settings import Settings  # noqa: E402
 from app.web.stream import Streams  # noqa: E402
 from ntk_core import experiments  # noqa: E402
 from ntk_core.engine import EngineError  # noqa: E402
@@ -63,6 +65,7 @@ def prime() -> None:
     engine = server_state.engine()
     movie = importlib.import_module("app.views.home").movie
     try:
+        engine.shelf.refresh()
         engine.submit(movie())
         for name in experiments.names():
             engine.preview(experiments.load(name).Spec(experiment=name))
@@ -82,7 +85,7 @@ async def lifespan(_: Any) -> AsyncIterator[None]:
         yield
     finally:
         streams.close()
-        await asyncio.to_thread(server_state.close)
+        await asyncio.to_thread(server_state.close, True)
         await priming
 
 
@@ -100,6 +103,10 @@ def _on_signal(close: Callable[[], None]) -> None:
         signal.signal(number, handle)
 
 
+# The workers, which read files of results, are told where those are that come with the app.
+os.environ.setdefault("NTK_RECORDINGS", str(resources.ASSETS / "recordings"))
 base = base_path()
-streams = Streams(server_state.engine, charts.draw, charts.caption, chart_options)
-app = st.App("main.py", lifespan=lifespan, routes=[*streams.routes(base), *resources.routes(base, server_state.engine)])
+STREAMS = Settings.from_environment().streams
+streams = Streams(server_state.engine, charts.draw, charts.caption, charts.summary, chart_options, STREAMS)
+routes = [module.routes(base, server_state.engine) for module in (downloads, resources)]
+app = st.App("main.py", lifespan=lifespan, routes=[*streams.routes(base), *routes[0], *routes[1]])

@@ -20,6 +20,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from app.charts import networks
 from app.charts.entry import Entry
 from app.charts.style import Panel
 from ntk_core import experiments
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 Figure = dict[str, Any]
 
-__all__ = ["Chart", "Entry", "Figure", "Panel", "caption", "draw", "load", "moments", "side_by_side"]
+__all__ = ["Chart", "Entry", "Figure", "Panel", "caption", "draw", "load", "moments", "side_by_side", "summary"]
 
 
 class Chart(Protocol):
@@ -89,3 +90,8 @@ def caption(spec: Any, time: float) -> str:
     if spec.rule == "gradient_flow":
         return f"t = {time:,.6g} (gradient flow)"
     return f"t = {time:,.6g} ({round(time / spec.learning_rate):,} steps × rate {spec.learning_rate:g})"
+
+
+def summary(entries: Sequence[Entry], time: float) -> str:
+    """How the networks were trained up to `time` and how far that may be trusted, in words; "" where none are seen."""
+    return "; ".join(sentence for entry in entries for sentence in networks.told(entry, time))

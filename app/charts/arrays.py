@@ -61,10 +61,14 @@ def history(name: str, times: Any, y: np.ndarray) -> dict[str, Token]:
     return {"history": {"id": name, "x": f4(times), "y": f4(y)}}
 
 
-def last_column(token: Token) -> Token:
-    """A history's newest column alone, which is what a stream adds."""
+def newest(figures: Any) -> Any:
+    """The same figures with only the newest column of every history, which is what a stream adds."""
+    return mapped(figures, lambda key, value: _last_column(value) if key == "history" else value)
+
+
+def _last_column(token: Token) -> Token:
     x, y = numbers(token["x"]), numbers(token["y"])
-    return {"id": token["id"], "x": f4(x[-1:]), "y": f4(y[:, -1])}
+    return {"id": token["id"], "x": float(x[-1]), "y": f4(y[:, -1])}
 
 
 def mapped(data: Any, change: Callable[[str, Any], Any]) -> Any:

@@ -10,11 +10,14 @@ from urllib.parse import quote
 
 import streamlit as st
 
-from app.charts import Figure, Panel
+from app.charts import Figure, Panel, arrays
 from app.web.resources import PLOTLY_VERSION
 
 _HERE = Path(__file__).parent
-_SCRIPTS = ("mount.js", "panels.js", "legend.js", "stream.js", "events.js", "time_bar.js", "theme.js")  # one script
+_SCRIPTS = (  # parts of one script
+    "mount.js", "panels.js", "legend.js", "arrays.js", "events.js", "stream.js", "time_bar.js", "downloads.js",
+    "theme.js",
+)  # fmt: skip
 
 _component = st.components.v2.component(
     "ntk_live_chart",
@@ -30,10 +33,14 @@ def frame(index: int, caption: str, panels: Mapping[str, Figure]) -> dict[str, A
     return {"index": index, "caption": caption, "panels": panels}
 
 
-def run_address(key: str, options: Mapping[str, Any], attempt: int = 0) -> str:
-    """Where the frames of a run come from; another attempt at the same run has another address, so it is read anew."""
+def run_address(key: str, options: Mapping[str, Any], attempt: int = 0, of: str = "") -> str:
+    """Where the frames of a run come from; another attempt at the same run has another address, so it is read anew.
+
+    `of` is the key of the spec whose limit is drawn, where it is not the run's own.
+    """
     text = json.dumps(dict(options), sort_keys=True, separators=(",", ":"))
-    return f"/ntk/runs/{quote(key)}/stream?options={quote(text)}&attempt={attempt}"
+    other = f"&of={quote(of)}" if of and of != key else ""
+    return f"/ntk/runs/{quote(key)}/stream?options={quote(text)}&attempt={attempt}{other}"
 
 
 def live_chart(
@@ -47,6 +54,7 @@ def live_chart(
     start: int = 0,
     loop: bool = False,
     clickable: bool = False,
+    downloads: Sequence[Mapping[str, str]] = (),
 ) -> dict[str, float] | None:
     """Shows an experiment's panels, a time bar and the run's progress.
 
@@ -60,10 +68,12 @@ def live_chart(
         start: which theory frame to show first.
         loop: plays the frames again and again once the run has ended.
         clickable: lets a click on a clickable panel name a point.
+        downloads: {"label", "url"} of files that the page offers.
 
     Returns:
         the point {"x", "y"} that was clicked just now, in the axes' units, else None.
     """
+    frames, found = arrays.shared(list(theory))
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
     result = _component(
         key=f"live_chart_{page}",
@@ -73,14 +83,16 @@ def live_chart(
                 "page": page,
                 "key": key,
                 "base": f"/{base}" if base else "",
-                "panels": [{"name": name, **vars(panel)} for name, panel in panels.items()],
+                "panels": [{"name": name, **panel.plain()} for name, panel in panels.items()],
                 "plotly": f"/ntk/plotly.min.js?v={PLOTLY_VERSION}",
-                "theory": list(theory),
+                "theory": frames,
+                "arrays": found,
                 "run": dict(run) if run else None,
                 "facts": facts,
                 "start": start,
                 "loop": loop,
                 "clickable": clickable,
+                "downloads": [dict(file) for file in downloads],
             }
         ],
         on_point_change=lambda: None,

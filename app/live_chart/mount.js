@@ -20,6 +20,7 @@ function mount(root) {
         <input type="range" class="ntk-time" min="0" max="0" step="1" aria-label="Time shown" />
         <output class="ntk-clock" aria-live="off"></output>
         <button type="button" class="ntk-now" aria-pressed="true" title="Follow the newest moment">live</button>
+        <details class="ntk-download" hidden><summary>Download</summary><div class="ntk-menu"></div></details>
       </div>
       <div class="ntk-words">
         <div class="ntk-status" hidden>
@@ -28,6 +29,7 @@ function mount(root) {
           <button type="button" class="ntk-stop">Stop</button>
           <button type="button" class="ntk-retry" hidden>Reconnect</button>
         </div>
+        <div class="ntk-summary"></div>
         <div class="ntk-facts"></div>
       </div>
       <div class="ntk-spoken" role="status"></div>
@@ -35,9 +37,9 @@ function mount(root) {
   const find = (name) => root.querySelector(".ntk-" + name)
   const s = {
     root, grid: find("panels"), bar: find("bar"), slider: find("time"), clock: find("clock"), playButton: find("play"),
-    liveButton: find("now"), status: find("status"), message: find("message"), spoken: find("spoken"), facts: find("facts"),
+    liveButton: find("now"), status: find("status"), message: find("message"), spoken: find("spoken"), facts: find("facts"), summary: find("summary"), download: find("download"), menu: find("menu"),
     stopButton: find("stop"), retryButton: find("retry"), progress: root.querySelector("progress"),
-    panels: new Map(), off: new Set(), theory: [], frames: [], position: 0, live: true, playing: false, updates: 0,
+    panels: new Map(), off: new Set(), arrays: {}, decoded: {}, histories: {}, theory: [], frames: [], position: 0, live: true, playing: false, updates: 0,
   }
   s.slider.oninput = () => { pause(s); s.live = false; s.moved = true; show(s, Number(s.slider.value)) }
   s.playButton.onclick = () => (s.playing ? pause(s) : play(s))
@@ -58,6 +60,12 @@ function unmount(s) {
   s.gone = true
 }
 
+/* The moments that a stream brought. */
+function forget(s) {
+  s.frames = []
+  s.histories = {}
+}
+
 function update(s, data) {
   const fresh = !s.data || s.data.key !== data.key
   const page = s.data && s.data.page
@@ -66,11 +74,18 @@ function update(s, data) {
   buildPanels(s)
   s.theory = data.theory
   s.theme = readTheme(s.root)
-  if (fresh) { s.frames = []; s.updates = 0 }
+  if (fresh) {
+    forget(s)
+    s.arrays = {}
+    s.decoded = {}
+    s.updates = 0
+  }
+  Object.assign(s.arrays, data.arrays)
   connect(s, data.run)
   if (fresh && !s.moved) { s.position = data.start; s.live = true }
   loadPlotly(url(s, data.plotly)).then(() => schedule(s, true)).catch(() => say(s, "The charts could not be loaded. Reload the page."))
   s.facts.textContent = data.facts
+  buildDownloads(s)
   if (data.loop && fresh && !calm()) play(s)
   refreshBar(s)
 }

@@ -61,9 +61,10 @@ function draw(s) {
     if (!figure || (panel.drawn === figure && !force)) continue
     if (panel.plot._dragging) { setTimeout(() => schedule(s), 120); continue }
     panel.drawn = figure
-    react(s, panel, figure)
+    react(s, panel, { ...figure, data: plain(s, name, figure, frame.index) })
   }
   arrange(s)
+  s.summary.textContent = frame.summary || ""
   s.root.dataset.updates = ++s.updates
   s.root.dataset.index = frame.index
 }
@@ -86,7 +87,7 @@ function react(s, panel, figure) {
   drawLegend(s, panel, data)
   fit(s, panel, layout)
   const shown = data.map((trace) => (s.off.has(curveName(trace)) ? { ...trace, visible: false } : trace))
-  const save = { name: "save", title: "Save as SVG", icon: window.Plotly.Icons.camera, click: () => saveImage(s, panel) }
+  const save = { name: "save", title: "Save as SVG", icon: window.Plotly.Icons.camera, click: () => saveImage(s, panel, "svg") }
   const config = { ...CONFIG, modeBarButtonsToAdd: [save], displayModeBar: panel.room < 330 ? false : "hover" }
   window.Plotly.react(panel.plot, shown, layout, config)
   describe(panel, layout)
@@ -137,7 +138,7 @@ function describe(panel, layout) {
 }
 
 /* The picture as it is now, with its title and a legend, on the page's colour. */
-function saveImage(s, panel) {
+function saveImage(s, panel, format) {
   const { data, layout } = panel.plot
   const legend = { orientation: "h", x: 0, y: 1.02, xanchor: "left", yanchor: "bottom", bgcolor: "rgba(0,0,0,0)" }
   const whole = {
@@ -145,7 +146,7 @@ function saveImage(s, panel) {
     title: { text: panel.info.title, x: 0.02, y: 0.97 }, margin: { l: 64, r: 24, t: 110, b: 56 },
   }
   const filename = `ntk-explorer-${s.data.page}-${panel.info.name}`
-  return window.Plotly.downloadImage({ data, layout: whole }, { format: "svg", filename, width: 960, height: 600 })
+  return window.Plotly.downloadImage({ data, layout: whole }, { format, filename, width: 960, height: 600, scale: format === "png" ? 2 : 1 })
 }
 
 function showDigit(s, panel, event) {

@@ -5,6 +5,7 @@ function connect(s, run) {
   if (wanted === s.url) return
   close(s)
   s.url = wanted
+  s.stale = true
   s.status.hidden = !run || Boolean(run.quiet)
   if (run) listen(s)
 }
@@ -27,6 +28,9 @@ const HANDLERS = { frame: receive, status: report, end: finish, problem: (s, dat
 function ignore() {} // events of a newer server
 
 function receive(s, frame) {
+  if (s.stale) forget(s) // what another stream showed stays until this one has something to show
+  s.stale = false
+  takeFrame(s, frame)
   s.frames[frame.index] = frame
   if (s.live && !s.playing) s.position = frame.index
   refreshBar(s)
@@ -48,7 +52,9 @@ function finish(s, end) {
   close(s)
   const spent = s.last ? ` after ${seconds(s.last.elapsed)}` : ""
   s.root.dataset.state = end.state
-  if (end.state === "finished") rest(s, `Finished${spent}${s.problem ? ` · ${s.problem}` : ""}`)
+  const record = end.record && `Recorded: ${seconds(end.record.seconds)} on ${end.record.machine}`
+  if (end.state === "finished" && record) rest(s, record)
+  else if (end.state === "finished") rest(s, `Finished${spent}${s.problem ? ` · ${s.problem}` : ""}`)
   if (end.state === "stopped" || end.state === "left") rest(s, `Stopped${spent}; what was computed stays`)
   if (end.state === "failed") rest(s, `Failed${spent}: ${end.error || "the reason is in the server's log"}`, true)
 }

@@ -34,7 +34,7 @@ function readTheme(root) {
 /* A copy of a figure with its colour tokens ("@ink", "@c0/0.2") replaced; arrays of numbers are left alone. */
 function colour(value, theme, key = "") {
   if (typeof value === "string") return value[0] === "@" ? tokenColour(value, theme) : value
-  if (value === null || typeof value !== "object" || key === "x" || key === "y" || key === "customdata") {
+  if (value === null || typeof value !== "object" || ["x", "y", "z", "customdata"].includes(key)) {
     return value && value.bdata ? { ...value } : value
   }
   if (Array.isArray(value)) return value.map((item) => colour(item, theme))

@@ -18,7 +18,7 @@ function refreshBar(s) {
   const text = frame ? frame.caption : ""
   if (s.clock.textContent !== text) s.clock.textContent = text
   s.slider.setAttribute("aria-valuetext", text)
-  s.bar.hidden = still && !s.data.run && !text
+  s.bar.hidden = still && !s.data.run && !text && s.download.hidden
   s.liveButton.hidden = !s.frames.length
   s.liveButton.setAttribute("aria-pressed", String(s.live && !s.playing))
 }

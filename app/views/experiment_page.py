@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,15 +13,20 @@ from app import charts
 from app.controls import page_state, widgets
 from app.controls.table import Control, Resolved, plain
 from app.live_chart import frame, live_chart, run_address
-from app.views import phrases
+from app.views import background, phrases, runs
+from app.web import downloads
 from app.web.shared_engine import engine
 from ntk_core.engine import EngineError
+from ntk_core.engine.previews import PREVIEW_SECONDS
 
 if TYPE_CHECKING:
     from ntk_core.engine import Preview
-    from ntk_core.runs.snapshot import Snapshot
+    from ntk_core.runs.plan import Plan
     from ntk_core.runs.spec import ExperimentSpec
+    from ntk_core.runs.theory import Theory
 
+SPINNER_AFTER = 0.3  # seconds without an answer after which the page says that it waits
+LOOK_UP_SECONDS = 0.1  # how often a script that waits sees whether a control has moved
 PATH_SECONDS = 0.15  # the browser takes a page's path into its history before the next run adds the parameters
 
 
@@ -46,7 +50,7 @@ class View:
     table: tuple[Control, ...]
     explanation: str = ""
     start: Callable[[int], int] = lambda count: 0
-    click: Callable[[Mapping[str, float], Snapshot, Mapping[str, Any]], dict[str, Any]] | None = None
+    click: Callable[[Mapping[str, float], Theory, Mapping[str, Any]], dict[str, Any]] | None = None
     clickable: Callable[[Mapping[str, Any]], bool] = lambda values: False
 
 
@@ -59,17 +63,19 @@ def render(view: View) -> None:
     resolved = _take_click(view, resolved)
     _controls(view, resolved.values)
     page_state.write(view.name, view.name, view.table, resolved.values)
-    with st.container(gap="small"):
-        st.subheader(view.title, anchor=False)
-        st.markdown(view.sentence)
+    st.subheader(view.title, anchor=False)
+    st.markdown(view.sentence)
     for problem in resolved.problems:
         st.error(plain(problem), icon=":material/error:")
     preview = _preview(resolved.spec)
     if preview is None:
         return
-    run = _train_row(view, resolved.spec, preview, blocked)
-    for warning in preview.plan.warnings:
+    run = _train_row(view, resolved.spec, preview.plan, blocked) if preview.plan else None
+    for warning in preview.plan.warnings if preview.plan else ():
         st.warning(plain(warning), icon=":material/warning:")
+    for note in preview.theory.info.get("notes", ()):
+        st.info(plain(note), icon=":material/info:")
+    background.show(resolved.spec)
     _chart(view, resolved, preview, run)
     if view.explanation:
         with st.expander("What am I looking at?", icon=":material/school:"):
@@ -91,64 +97,53 @@ def _controls(view: View, values: Mapping[str, Any]) -> None:
 
 
 def _preview(spec: ExperimentSpec) -> Preview | None:
-    """Theory and plan, or the sentence why there are none."""
+    """Theory and plan, or the sentence why there are none.
+
+    While it waits it looks up: where a control has moved meanwhile the script ends here, and the answer is given up.
+    """
+    deadline = time.monotonic() + PREVIEW_SECONDS
     try:
-        with st.spinner("Working out the limit…", show_time=False):
-            return engine().preview(spec)
+        with engine().ask(spec) as asked:
+            if not asked.wait(SPINNER_AFTER):
+                with st.spinner("Working out the limit…", show_time=True):
+                    look_up = st.empty()
+                    while not asked.wait(LOOK_UP_SECONDS) and time.monotonic() < deadline:
+                        look_up.empty()  # raises where the script is to run again
+            return asked.result(0.0)
     except (ValueError, EngineError) as error:
         st.error(plain(str(error)), icon=":material/error:")
         return None
 
 
-def _train_row(view: View, spec: Any, preview: Preview, blocked: bool) -> dict[str, Any] | None:
+def _train_row(view: View, spec: Any, plan: Plan, blocked: bool) -> dict[str, Any] | None:
     """The Train button and the plan beside it; returns the run that the chart shall follow."""
-    plan = preview.plan
+    refusal = engine().refusal(spec, plan)
+    recorded = runs.recorded(spec)
     with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
         clicked = st.button(
-            "Train", type="primary", icon=":material/play_arrow:", key=f"{view.name}:train",
-            disabled=blocked or bool(plan.refusal),
+            "Run again" if recorded else "Train", type="primary", icon=":material/play_arrow:",
+            key=f"{view.name}:train", disabled=blocked or bool(refusal),
         )  # fmt: skip
-        st.markdown(phrases.plan(plan))
-    if plan.refusal:
-        st.error(plain(plan.refusal), icon=":material/block:")
+        st.markdown(phrases.recorded(recorded) if recorded else phrases.plan(plan, refusal))
+    if refusal:
+        st.error(plain(refusal), icon=":material/block:")
     wanted = clicked or page_state.started(view.name)
-    if wanted and not blocked and not plan.refusal:
-        _submit(spec)
-    return follow(spec)
-
-
-def _submit(spec: ExperimentSpec) -> None:
-    attempts = st.session_state.setdefault("attempts", {})
-    try:
-        engine().submit(spec, viewer())
-        attempts[spec.key] = attempts.get(spec.key, 0) + 1
-    except (ValueError, EngineError) as error:
-        st.error(plain(str(error)), icon=":material/error:")
-
-
-def viewer() -> str:
-    """A name for this session among those that watch runs."""
-    return st.session_state.setdefault("viewer", secrets.token_hex(12))
-
-
-def follow(spec: ExperimentSpec) -> dict[str, Any] | None:
-    """The run of this spec if this session started it, or somebody else did and it is under way or done."""
-    attempt = st.session_state.get("attempts", {}).get(spec.key, 0)
-    run = engine().get(spec.key)
-    if run is None or (not attempt and run.state not in ("queued", "running", "finished")):
-        return None
-    return {"key": spec.key, "attempt": attempt, "viewer": viewer()}
+    if wanted and not blocked and not refusal:
+        runs.submit(spec, again=bool(clicked and recorded))
+    return runs.follow(spec)
 
 
 def _chart(view: View, resolved: Resolved, preview: Preview, run: dict[str, Any] | None) -> None:
     """The live chart; a click in it takes effect at the next run of the script."""
     spec, options, theory = resolved.spec, resolved.options, preview.theory
-    times = charts.frames(spec, theory)
+    moments = charts.moments(spec, theory)
+    entries = (charts.Entry(spec, theory),)
+    timed = len(moments) > 1 or preview.plan is not None
     frames = [
-        frame(i, phrases.theory_clock(spec, times, i), charts.draw(spec, theory, None, i, options))
-        for i in range(len(times))
+        frame(i, phrases.theory_clock(spec, moments, i) if timed else "", charts.draw(entries, t, options))
+        for i, t in enumerate(moments)
     ]
-    address = run and {**run, "url": run_address(spec.key, options, run["attempt"])}
+    address = run and {**run, "url": run_address(run["key"], options, run["attempt"], spec.key)}
     point = live_chart(
         view.name,
         spec.key,
@@ -156,8 +151,9 @@ def _chart(view: View, resolved: Resolved, preview: Preview, run: dict[str, Any]
         frames,
         run=address,
         facts=phrases.facts(spec, preview.plan),
-        start=view.start(len(times)),
+        start=view.start(len(moments)),
         clickable=view.clickable(resolved.values),
+        downloads=downloads.offers(spec),
     )
     if point and view.click:
         changes = view.click(point, theory, resolved.values)

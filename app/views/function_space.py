@@ -12,7 +12,7 @@ from app.views import experiment_page
 from app.views.experiment_page import View
 
 if TYPE_CHECKING:
-    from ntk_core.runs.snapshot import Snapshot
+    from ntk_core.runs.theory import Theory
 
 TITLE, ORDER, ICON = "Function space", 2, ":material/show_chart:"
 
@@ -51,7 +51,7 @@ CHART = (
 )  # fmt: skip
 
 
-def click(point: Mapping[str, float], theory: Snapshot, values: Mapping[str, Any]) -> dict[str, Any]:
+def click(point: Mapping[str, float], theory: Theory, values: Mapping[str, Any]) -> dict[str, Any]:
     """The points after a click: one more, or one less if the click was on a point."""
     old = values["custom"]
     x, y = round(point["x"], 3), round(point["y"], 3)

@@ -10,7 +10,7 @@ from app import charts, views
 from app.controls import page_state
 from app.controls.table import plain
 from app.live_chart import frame, live_chart, run_address
-from app.views import experiment_page, phrases, presets
+from app.views import phrases, presets, runs
 from app.views.presets import Preset
 from app.web.shared_engine import engine
 from ntk_core import experiments
@@ -66,24 +66,17 @@ def _movie() -> None:
     spec = movie()
     try:
         preview = engine().preview(spec)
-        engine().submit(spec, experiment_page.viewer())
+        engine().submit(spec, runs.viewer())
     except (ValueError, EngineError) as error:
         st.error(plain(str(error)), icon=":material/error:")
         return
-    run = experiment_page.follow(spec)
-    panels = charts.load("function_space").PANELS
-    shown = {"f": panels["f"].placed("wide")}
-    times = charts.frames(spec, preview.theory)[:-1]
-    frames = [
-        frame(i, charts.caption(spec, t), _only(charts.draw(spec, preview.theory, None, i)))
-        for i, t in enumerate(times)
-    ]
+    run = runs.follow(spec)
+    shown = {"f": charts.load("function_space").PANELS["f"].placed("wide")}
+    entries = (charts.Entry(spec, preview.theory),)
+    moments = charts.moments(spec, preview.theory)[:-1]
+    frames = [frame(i, charts.caption(spec, t), charts.draw(entries, t, panels=shown)) for i, t in enumerate(moments)]
     address = run and {**run, "url": run_address(spec.key, {}, run["attempt"]), "quiet": True}
     live_chart("home", spec.key, shown, frames, run=address, facts=phrases.facts(spec, preview.plan), loop=True)
-
-
-def _only(figures: dict) -> dict:
-    return {"f": figures["f"]}
 
 
 def _card(preset: Preset) -> None:

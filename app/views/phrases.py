@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app import charts
+from app.controls.table import plain
 from ntk_core.runs.plan import Plan
+from ntk_core.runs.spec import TrainingSpec
 
 COST = "cost ½ mean (f − f*)²"
 
 
-def plan(plan: Plan) -> str:
+def plan(plan: Plan, refusal: str | None = None) -> str:
     """How the networks will be trained, how long it will take and how much memory."""
-    if plan.refusal:
-        return "This run would not fit."
+    if refusal or plan.refusal:
+        return "This run is not possible here."
     groups = "; ".join(f"width {g.width:,}: **{g.method}**, {g.weights} weights" for g in plan.groups)
-    return f"{groups} · about **{seconds(plan.seconds)}**, {size(plan.bytes)} · {plan.device}"
+    cost = f"about **{seconds(plan.seconds)}**, {size(plan.bytes)} · {plan.device}"
+    return f"{groups} · {cost}" if groups else cost
 
 
-def facts(spec: Any, plan: Plan) -> str:
-    """The conventions behind every number on the page."""
+def recorded(record: Mapping[str, Any]) -> str:
+    """That what is shown was computed before: how long it took, where and when."""
+    spent = seconds(float(record.get("seconds", 0.0)))
+    return f"**Recorded**: {spent} on {plain(str(record.get('machine', 'another machine')))}; run it again at will."
+
+
+def facts(spec: Any, plan: Plan | None) -> str:
+    """The conventions behind every number on the page: the chart's own, or those of networks in training."""
+    own = getattr(charts.load(spec.experiment), "facts", None)
+    if own:
+        return " · ".join(own(spec, plan))
+    if not isinstance(spec, TrainingSpec):
+        return ""
     hidden = spec.depth - 1
     layers = f"{hidden} hidden layer{'s' * (hidden != 1)}"
     parts = [
@@ -30,9 +44,9 @@ def facts(spec: Any, plan: Plan) -> str:
         _time(spec),
         f"seeds {spec.seed:,} to {spec.seed + spec.seeds - 1:,}" if spec.seeds > 1 else f"seed {spec.seed:,}",
         spec.precision,
-        plan.device,
-        " / ".join(dict.fromkeys(g.method for g in plan.groups)) or spec.method,
     ]
+    if plan is not None:
+        parts += [plan.device, " / ".join(dict.fromkeys(g.method for g in plan.groups)) or spec.method]
     return " · ".join(parts)
 
 
@@ -40,7 +54,9 @@ def _time(spec: Any) -> str:
     if spec.rule == "gradient_flow":
         return f"time t up to {spec.time:,g} of gradient flow"
     rule = " with momentum" if spec.rule == "momentum" else ""
-    return f"time t = {spec.steps:,} steps × rate {spec.learning_rate:g} = {spec.time:,g}{rule}"
+    reached = spec.times[-1]
+    rounded = "" if math.isclose(reached, spec.time, rel_tol=1e-9, abs_tol=1e-12) else f" (rounded from {spec.time:,g})"
+    return f"time t = {spec.steps:,} steps × rate {spec.learning_rate:g} = {reached:,g}{rounded}{rule}"
 
 
 def theory_clock(spec: Any, times: Sequence[float], index: int) -> str:

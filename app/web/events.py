@@ -22,9 +22,19 @@ HEADERS = [
 
 
 def event(name: str, data: Any) -> bytes:
-    """One event with JSON data; numbers that JSON does not have become null."""
-    text = json.dumps(finite(data), separators=(",", ":"), allow_nan=False)
-    return f"event: {name}\ndata: {text}\n\n".encode()
+    """One event with JSON data."""
+    return raw(name, to_json(data))
+
+
+def raw(name: str, text: str, number: str = "") -> bytes:
+    """One event whose data are JSON already; a browser that comes back names the last `number` that it has."""
+    head = f"id: {number}\n" if number else ""
+    return f"{head}event: {name}\ndata: {text}\n\n".encode()
+
+
+def to_json(data: Any) -> str:
+    """Plain data as JSON on one line; numbers that JSON does not have become null."""
+    return json.dumps(finite(data), separators=(",", ":"), allow_nan=False)
 
 
 def finite(data: Any) -> Any:

@@ -8,7 +8,14 @@
 | `NTK_MEMORY_LIMIT` | a share of the memory | what a training worker may use, e.g. `4GB`; beyond it, it is replaced |
 | `NTK_DEVICE` | `auto` | where runs that ask for `auto` happen: `auto`, `cpu` or `cuda` (read by the workers) |
 | `NTK_KEEP` | `64MB` | finished runs kept in the server's memory |
-| `NTK_GRACE` | `10` | seconds a dropped page may take to come back before its run is cancelled |
+| `NTK_GRACE` | `10` | seconds a dropped page may take to come back before it is counted out |
+| `NTK_DETACHED_SECONDS` | `600` | seconds for which a run goes on that nobody watches |
+| `NTK_STORE`, `NTK_STORE_LIMIT` | a folder for caches, `1GB` | where finished results are kept (read by the workers) |
+| `NTK_MAX_SECONDS` | `14400` | predicted seconds beyond which a run is refused |
+| `NTK_MAX_RESULT` | `256MB` | size of a result beyond which a run is refused |
+| `NTK_MAX_RUNS` | `4` | runs that one visitor may have under way |
+| `NTK_MAX_QUEUE` | `100` | runs that may wait for a worker |
+| `NTK_MAX_STREAMS` | `12` | streams that one visitor may have open |
 
 The port, the address and the path under which the app is served are Streamlit's own: `server.port`, `server.address`,
 `server.baseUrlPath`, or `STREAMLIT_SERVER_PORT` and so on.
@@ -19,8 +26,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from ntk_core.engine.limits import Limits
 from ntk_core.runs.machine import parse_bytes
 
 SMALLEST_SIZE = 10**6  # bytes; only a missing unit would mean less
@@ -38,6 +46,8 @@ class Settings:
     device: str = "auto"
     keep_bytes: int = 64 * 10**6
     grace: float = 10.0
+    streams: int = 12
+    limits: Limits = field(default_factory=Limits)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -55,6 +65,14 @@ class Settings:
             device=_choice(given, "NTK_DEVICE", ("auto", "cpu", "cuda")),
             keep_bytes=_size(given, "NTK_KEEP", cls.keep_bytes),
             grace=_seconds(given, "NTK_GRACE", cls.grace),
+            streams=_whole(given, "NTK_MAX_STREAMS", 1000) or cls.streams,
+            limits=Limits(
+                seconds=_seconds(given, "NTK_MAX_SECONDS", Limits.seconds, 10**7),
+                result_bytes=_size(given, "NTK_MAX_RESULT", Limits.result_bytes),
+                runs=_whole(given, "NTK_MAX_RUNS", 1000) or Limits.runs,
+                queue=_whole(given, "NTK_MAX_QUEUE", 100_000) or Limits.queue,
+                detached=_seconds(given, "NTK_DETACHED_SECONDS", Limits.detached, 10**6),
+            ),
         )
 
 
@@ -86,7 +104,7 @@ def _choice(given: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> st
     return text
 
 
-def _seconds(given: Mapping[str, str], name: str, default: float) -> float:
+def _seconds(given: Mapping[str, str], name: str, default: float, most: int = 3600) -> float:
     text = given.get(name)
     if text is None:
         return default
@@ -94,6 +112,6 @@ def _seconds(given: Mapping[str, str], name: str, default: float) -> float:
         seconds = float(text)
     except ValueError:
         seconds = -1.0
-    if not 0 <= seconds <= 3600:
-        raise ValueError(f"{name}: must be seconds from 0 to 3600, got {text!r}")
+    if not 0 <= seconds <= most:
+        raise ValueError(f"{name}: must be seconds from 0 to {most}, got {text!r}")
     return seconds

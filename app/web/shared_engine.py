@@ -6,16 +6,23 @@ import atexit
 import threading
 
 from app.web.settings import Settings
-from ntk_core.engine import Engine
+from ntk_core.engine import Engine, EngineError
 
 _lock = threading.Lock()
 _engine: Engine | None = None
+_closed = False
 
 
 def engine() -> Engine:
-    """The engine of this process; the first call starts it (the server does so before the first visit)."""
+    """The engine of this process; the first call starts it (the server does so before the first visit).
+
+    Raises:
+        EngineError: the server has closed; a script that is late must not start the engine again.
+    """
     global _engine
     with _lock:
+        if _closed:
+            raise EngineError("the server is closing")
         if _engine is None:
             settings = Settings.from_environment()
             _engine = Engine.start(
@@ -25,6 +32,7 @@ def engine() -> Engine:
                 memory_limit=settings.memory_limit,
                 grace=settings.grace,
                 keep_bytes=settings.keep_bytes,
+                limits=settings.limits,
             )
         return _engine
 
@@ -36,13 +44,13 @@ def use(other: Engine) -> None:
         _engine = other
 
 
-def close() -> None:
-    """Ends the engine, if it was started."""
-    global _engine
+def close(for_good: bool = False) -> None:
+    """Ends the engine, if it was started; `for_good` when the server leaves."""
+    global _engine, _closed
     with _lock:
         if _engine is not None:
             _engine.close()
-        _engine = None
+        _engine, _closed = None, for_good
 
 
-atexit.register(close)
+atexit.register(close, True)

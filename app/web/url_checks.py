@@ -17,6 +17,7 @@ MAX_OPTIONS = 500  # characters
 MAX_TEXT = 40
 
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,39}-[0-9a-f]{20}")
+_EVENT = re.compile(r"([0-9]{1,6})\.[0-9]{1,6}\.[0-9]{1,9}")
 _VIEWER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -34,6 +35,20 @@ def key(request: Request) -> str:
     if not _KEY.fullmatch(text):
         raise UrlError("key: this is not the name of a run")
     return text
+
+
+def other_key(request: Request) -> str | None:
+    """The parameter `of`: the key of another spec, or None."""
+    text = request.query_params.get("of")
+    if text is not None and not _KEY.fullmatch(text):
+        raise UrlError("of: this is not the name of a spec")
+    return text
+
+
+def last_event(request: Request) -> int:
+    """How many leading moments the browser says that it has (header Last-Event-ID); what is not ours counts as none."""
+    match = _EVENT.fullmatch(request.headers.get("last-event-id", ""))
+    return int(match[1]) if match else 0
 
 
 def viewer(request: Request) -> str:

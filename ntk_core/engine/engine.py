@@ -152,7 +152,11 @@ class Engine:
         if run is not None or not experiments.runs(spec.experiment) or not self.shelf.might_have(spec):
             return run
         with self._lock:
-            run = self._runs.get(spec.key) or self._new_run(spec, viewer, _new_name(spec), 0.0)
+            run = self._runs.get(spec.key)
+            if run is not None:
+                return run
+            run = self._new_run(spec, viewer, _new_name(spec), 0.0)
+            run.recalled = True
         self._in_background(run, lambda: self._fetch(run))
         return run
 

@@ -50,6 +50,7 @@ class Run:
         result: what has arrived.
         version: grows at every change.
         owner: the viewer who asked for it.
+        recalled: whether it only fetches what is stored.
         record: facts of a stored result (machine, seconds, created) where this one was not computed now, else None.
         note: a sentence about the run that is no failure, e.g. that its result could not be stored.
     """
@@ -70,6 +71,7 @@ class Run:
         self.error: str | None = None
         self.note: str | None = None
         self.record: dict[str, Any] | None = None
+        self.recalled = False
         self.facts: list[dict[str, Any]] = []
         self.version = 0
         self.predicted = 0.0

@@ -20,7 +20,7 @@ RECORD = ("seconds", "machine", "created", "versions")  # of a stored result, wh
 
 def keys() -> list[str]:
     """The keys of all stored results."""
-    return sorted(_store().keys())
+    return _store().keys()
 
 
 def load(fields: str) -> dict[str, Any] | None:

@@ -96,6 +96,11 @@ def schema(spec: Spec) -> Schema:
     )
 
 
+def sketch(spec: Spec) -> Spec:
+    """The same networks before training."""
+    return common.before_training(spec)
+
+
 def parts(spec: Spec, plan: Plan, workers: int) -> tuple[Part, ...]:
     """The networks spread over the workers."""
     return spread(spec, plan, workers)

@@ -116,20 +116,31 @@ class Store:
 
         return self._get(spec, _open, facts_of)
 
+    def keys(self) -> list[str]:
+        """The keys of all results; none where the store cannot be read."""
+        try:
+            return [entry.path.rpartition("/")[2].removesuffix(".nc") for entry in self._found()]
+        except StoreError as error:
+            log.warning("kept results cannot be listed: %s", error)
+            return []
+
     def size(self) -> tuple[int, int]:
         """How many results there are, and their bytes.
 
         Raises:
             StoreError: the store cannot be read.
         """
+        entries = self._found()
+        return len(entries), sum(entry.size for entry in entries)
+
+    def _found(self) -> list[_Entry]:
         try:
             with _asking():
-                entries = _entries(*self._folder(), _FILE)
+                return _entries(*self._folder(), _FILE)
         except StoreError as error:
             if not isinstance(error.__cause__, FileNotFoundError):
                 raise
-            entries = []
-        return len(entries), sum(entry.size for entry in entries)
+            return []
 
     def _get(self, spec: ExperimentSpec, read: Callable[[Any, str], Any], understand: Callable[[Any], Any]) -> Any:
         """What is understood of the spec's file; None if it is not there, cannot be read, or makes no sense."""
@@ -190,6 +201,10 @@ class Layers:
             if (found := layer.find(spec)) is not None:
                 return found | {"recorded": layer is self.recordings}
         return None
+
+    def keys(self) -> list[str]:
+        """The keys of all results."""
+        return sorted({key for layer in self._layers() for key in layer.keys()})  # noqa: SIM118 - no mapping
 
     def save(self, spec: ExperimentSpec, result: Result) -> None:
         """Keeps a finished result in the store, if there is one; raises what `Store.save` raises."""

@@ -1,0 +1,60 @@
+"""The runs of a session: asked for, followed, and those that go on behind its back."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from app.controls.table import plain
+from app.web.shared_engine import engine
+from ntk_core.engine import EngineError, Run
+
+if TYPE_CHECKING:
+    from ntk_core.runs.spec import ExperimentSpec
+
+RECALL_SECONDS = 2.0  # for which a page waits for a result that is stored
+
+
+def viewer() -> str:
+    """A name for this session among those that watch runs."""
+    return st.session_state.setdefault("viewer", secrets.token_hex(12))
+
+
+def submit(spec: ExperimentSpec, *, again: bool = False) -> None:
+    """Asks for a run; a sentence on the page where that is not possible."""
+    try:
+        engine().submit(spec, viewer(), again=again)
+    except (ValueError, EngineError) as error:
+        st.error(plain(str(error)), icon=":material/error:")
+        return
+    attempts = st.session_state.setdefault("attempts", {})
+    attempts[spec.key] = attempts.get(spec.key, 0) + 1
+
+
+def recorded(spec: ExperimentSpec) -> dict[str, Any] | None:
+    """Facts of the spec's stored result where that is what is shown, or will be in a moment."""
+    run = engine().recall(spec, viewer())
+    if run is None or not run.recalled:
+        return None
+    run.wait(RECALL_SECONDS)
+    return run.record
+
+
+def follow(spec: ExperimentSpec) -> dict[str, Any] | None:
+    """What the chart shall follow: the run of this spec if this session started it or somebody's is under way or done,
+    else its networks before training."""
+    attempt = st.session_state.get("attempts", {}).get(spec.key, 0)
+    run = engine().get(spec.key)
+    if run is not None and (attempt or run.state in ("queued", "running", "finished")):
+        return {"key": spec.key, "attempt": attempt, "viewer": viewer()}
+    sketch = engine().sketch(spec, viewer())
+    return {"key": sketch.key, "attempt": 0, "viewer": viewer(), "quiet": True} if sketch else None
+
+
+def others(shown: ExperimentSpec) -> list[Run]:
+    """This session's runs that are under way and not the one on this page."""
+    keys = [key for key in st.session_state.get("attempts", {}) if key != shown.key]
+    found = [engine().get(key) for key in keys]
+    return [run for run in found if run is not None and not run.final]
