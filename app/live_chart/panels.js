@@ -87,9 +87,7 @@ function react(s, panel, figure) {
   drawLegend(s, panel, data)
   fit(s, panel, layout)
   const shown = data.map((trace) => (s.off.has(curveName(trace)) ? { ...trace, visible: false } : trace))
-  const save = { name: "save", title: "Save as SVG", icon: window.Plotly.Icons.camera, click: () => saveImage(s, panel, "svg") }
-  const config = { ...CONFIG, modeBarButtonsToAdd: [save], displayModeBar: panel.room < 330 ? false : "hover" }
-  window.Plotly.react(panel.plot, shown, layout, config)
+  window.Plotly.react(panel.plot, shown, layout, configOf(s, panel))
   describe(panel, layout)
   keepRoom(s, panel)
   if (panel.info.pictures && !panel.hover) {
@@ -97,6 +95,13 @@ function react(s, panel, figure) {
     panel.plot.on("plotly_hover", (event) => showDigit(s, panel, event))
     panel.plot.on("plotly_unhover", () => { panel.digit.hidden = true })
   }
+}
+
+/* Plotly builds a plot anew, zoom and all, whenever its configuration differs, in a function too. */
+function configOf(s, panel) {
+  const click = (panel.save ||= () => saveImage(s, panel))
+  const save = { name: "save", title: "Save as SVG", icon: window.Plotly.Icons.camera, click }
+  return { ...CONFIG, modeBarButtonsToAdd: [save], displayModeBar: panel.room < 330 ? false : "hover" }
 }
 
 /* Sizes for the room there is: letters, margins, axis titles on as many lines as they need. */

@@ -67,7 +67,7 @@ def test_from_settings_to_finished_curves_in_place(open_page, name):
     node = plot(page, main).element_handle()
     assert not any(curve.startswith("n = ") for curve in names(page, main))  # theory stands there before any training
     before = updates(page)
-    page.evaluate("(node) => { node.marked = 'the same node' }", node)
+    page.evaluate("(node) => { node.marked = node.querySelector('.main-svg').marked = 'the same node' }", node)
     train(page)
     page.wait_for_function(
         "(p) => document.querySelector(`[data-panel='${p}'] .ntk-plot`).data.some((t) => t.name.startsWith('n ='))",
@@ -78,6 +78,7 @@ def test_from_settings_to_finished_curves_in_place(open_page, name):
     finished(page)
     assert updates(page) - before >= 5
     assert page.evaluate(f"document.querySelector(`[data-panel='{main}'] .ntk-plot`).marked") == "the same node"
+    assert page.evaluate(f"document.querySelector(`[data-panel='{main}'] .main-svg`).marked") == "the same node"
     assert axis(page, main) == zoomed
     assert {f"n = {n}" for n in re.search(r"widths=([0-9,]+)", SMALL[name])[1].split(",")} <= set(names(page, main))
     expect(page.locator(".ntk-stop")).to_be_hidden()

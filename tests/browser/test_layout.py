@@ -125,3 +125,15 @@ def test_a_legend_hides_its_curve_everywhere_and_brings_it_back(open_page):
     expect(item).to_have_attribute("aria-pressed", "false")
     item.click()
     page.wait_for_function(f"({drawn})() === 2")
+
+
+def test_a_saved_picture_has_its_title_and_its_legend(open_page):
+    page = fullest(open_page, "function_space")
+    panel = page.locator("[data-panel='cost']")
+    panel.hover()
+    with page.expect_download() as download:
+        panel.locator("[data-title='Save as SVG']").click()
+    picture = download.value.path().read_text(encoding="utf-8")
+    assert download.value.suggested_filename == "ntk-explorer-function_space-cost.svg"
+    assert "Cost while training" in picture
+    assert "limit: expected" in picture
