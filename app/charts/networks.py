@@ -29,7 +29,7 @@ def _width(entry: Entry, index: int, values: dict[str, np.ndarray]) -> str:
     count = f"{moves.min():,.0f} to {moves.max():,.0f}" if moves.min() < moves.max() else f"{moves.max():,.0f}"
     words = [f"n = {style.thousands(entry.spec.widths[index])}: {count} {'leaps' if leaped else 'steps, exact'}"]
     if leaped:
-        words.append(f"estimated error of f {_percent(error.max())}")
+        words.append(f"estimated error of f {error.max():.1g}")
     if leaped and kernel.size:
         words.append(f"of Θ {_percent(kernel.max())}")
     lost = np.flatnonzero(values["diverged"] > 0)

@@ -99,7 +99,7 @@ function react(s, panel, figure) {
 
 /* Plotly builds a plot anew, zoom and all, whenever its configuration differs, in a function too. */
 function configOf(s, panel) {
-  const click = (panel.save ||= () => saveImage(s, panel))
+  const click = (panel.save ||= () => saveImage(s, panel, "svg"))
   const save = { name: "save", title: "Save as SVG", icon: window.Plotly.Icons.camera, click }
   return { ...CONFIG, modeBarButtonsToAdd: [save], displayModeBar: panel.room < 330 ? false : "hover" }
 }

@@ -156,7 +156,7 @@ class Engine:
             if run is not None:
                 return run
             run = self._new_run(spec, viewer, _new_name(spec), 0.0)
-            run.recalled = True
+            run.recalled = run.aside = True
         self._in_background(run, lambda: self._fetch(run))
         return run
 
@@ -173,6 +173,7 @@ class Engine:
                     run.viewers.expect(viewer, FIRST_GRACE)
                 return run
             run = self._new_run(sketch, viewer, _new_name(sketch), 0.0, SKETCH_GRACE)
+            run.aside = True
         self._in_background(run, lambda: self._send(run, "aside", lambda workers: (SKETCH,)))
         return run
 
@@ -203,7 +204,7 @@ class Engine:
         self.connection.close()
 
     def _check_room(self, viewer: str) -> None:
-        active = [run for run in self._runs.active() if run.viewers.patience > 0]
+        active = [run for run in self._runs.active() if not run.aside]
         mine = sum(run.owner == viewer for run in active) if viewer else 0
         if mine >= self.limits.runs:
             raise EngineError(f"{mine} runs of yours are under way, and no more are allowed: stop one of them first")
@@ -275,7 +276,7 @@ class Engine:
 
     def _concluded(self, run: Run, state: str, error: str | None) -> None:
         self._end(run, state, error)
-        if run.state == "finished" and run.viewers.patience > 0:
+        if run.state == "finished" and not run.aside:
             self.shelf.keep(run)
 
     def _on_message(self, event: tuple[float, dict[str, Any]]) -> None:
@@ -288,7 +289,7 @@ class Engine:
             launch.hear(part, message)
 
     def _abandoned(self, run: Run) -> None:
-        unwatched = run.viewers.patience > 0 and not run.viewers.left
+        unwatched = not run.aside and not run.viewers.left
         self._end(run, "stopped", UNWATCHED.format(minutes=run.viewers.patience / 60) if unwatched else None)
 
     def _lost(self) -> None:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-ATTEMPTS = 2  # of a part whose worker died under it; its fault or not, twice is enough
+DEATHS = 2  # of workers under a part, after which it is given up
+ATTEMPTS = 20  # at a part that never even began, since its workers died of others
 
 
 class Launch:
@@ -165,8 +166,8 @@ class Launch:
         self._end_part(name, "failed" if error else outcome["state"], error, outcome["facts"])
 
     def _again(self, name: str, error: str) -> None:
-        attempt = self.run.retry(name)
-        if attempt >= ATTEMPTS:
+        part = self.run.retry(name)
+        if part.deaths >= DEATHS or part.attempt >= ATTEMPTS:
             self._end_part(name, "failed", error)
             return
         try:

@@ -30,7 +30,7 @@ class Queue:
         for other in self._runs.active():
             if other is run:
                 break
-            if other.viewers.patience > 0:  # what goes on aside takes no training worker
+            if not other.aside:
                 before.append(other)
         left = sum(_left(other) for other in before)
         return Place(len(before), left / self.workers)

@@ -31,12 +31,16 @@ class Frame:
 
 @dataclass
 class PartState:
-    """A part of a run on its way. `heard`: numbers of the messages that have arrived; `attempt`: 0, then 1, ..."""
+    """A part of a run on its way.
+
+    `heard`: numbers of the messages that have arrived; `attempt`: 0, then 1, ...; `deaths`: of workers under it.
+    """
 
     part: Part
     state: str = "queued"
     progress: float = 0.0
     attempt: int = 0
+    deaths: int = 0
     heard: set[int] = field(default_factory=set)
 
 
@@ -51,6 +55,7 @@ class Run:
         version: grows at every change.
         owner: the viewer who asked for it.
         recalled: whether it only fetches what is stored.
+        aside: whether it takes no training worker: networks before training, or a stored result.
         record: facts of a stored result (machine, seconds, created) where this one was not computed now, else None.
         note: a sentence about the run that is no failure, e.g. that its result could not be stored.
     """
@@ -71,7 +76,7 @@ class Run:
         self.error: str | None = None
         self.note: str | None = None
         self.record: dict[str, Any] | None = None
-        self.recalled = False
+        self.recalled = self.aside = False
         self.facts: list[dict[str, Any]] = []
         self.version = 0
         self.predicted = 0.0
@@ -235,12 +240,13 @@ class Run:
         if share >= self._progress:
             self._progress, self._progress_at = share, time.monotonic()
 
-    def retry(self, name: str) -> int:
-        """The part begins again; returns which attempt this is."""
+    def retry(self, name: str) -> PartState:
+        """The part begins again. A worker that died before the part had begun did not die of it."""
         with self._changed:
             part = self.parts[name]
+            part.deaths += part.state == "running"
             part.attempt, part.state, part.heard = part.attempt + 1, "queued", set()
-            return part.attempt
+            return part
 
     def end_part(self, name: str, state: str, facts: dict[str, Any] | None = None) -> None:
         """A part ended; one that failed leaves holes."""

@@ -381,7 +381,7 @@ def test_a_part_that_never_ends_is_given_up(engine, toy, monkeypatch):
 def test_parts_are_the_same_on_any_number_of_workers():
     from ntk_core import experiments
 
-    spec = experiments.parse({"experiment": "circle", "widths": [500, 10_000]})
+    spec = experiments.parse({"experiment": "circle", "widths": [500, 10_000], "seeds": 10, "n_train": 100})
     plan = experiments.load("circle").plan(spec)
     for workers in (1, 2, 4, 100):
         parts = experiments.parts_of(spec, plan, workers)
