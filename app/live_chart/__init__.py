@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -28,26 +29,36 @@ _component = st.components.v2.component(
 )
 
 
-def frame(index: int, caption: str, panels: Mapping[str, Figure]) -> dict[str, Any]:
-    """One moment, as the component and the stream know it."""
-    return {"index": index, "caption": caption, "panels": panels}
+@dataclass(frozen=True)
+class Moments:
+    """Frames as the component and the stream know them, their arrays by name. Treat what is inside as frozen."""
+
+    frames: list[dict[str, Any]]
+    arrays: dict[str, Any]
 
 
-def run_address(key: str, options: Mapping[str, Any], attempt: int = 0, of: str = "") -> str:
+def moments(captions: Sequence[str], figures: Sequence[Mapping[str, Figure]]) -> Moments:
+    """The moments of theory alone, one caption and one figure a panel each."""
+    rows = zip(captions, figures, strict=True)
+    frames = [{"index": i, "caption": caption, "panels": panels} for i, (caption, panels) in enumerate(rows)]
+    return Moments(*arrays.shared(frames))
+
+
+def run_address(key: str, options: Mapping[str, Any], attempt: str = "", of: str = "") -> str:
     """Where the frames of a run come from; another attempt at the same run has another address, so it is read anew.
 
     `of` is the key of the spec whose limit is drawn, where it is not the run's own.
     """
     text = json.dumps(dict(options), sort_keys=True, separators=(",", ":"))
     other = f"&of={quote(of)}" if of and of != key else ""
-    return f"/ntk/runs/{quote(key)}/stream?options={quote(text)}&attempt={attempt}{other}"
+    return f"/ntk/runs/{quote(key)}/stream?options={quote(text)}&attempt={quote(attempt)}{other}"
 
 
 def live_chart(
     page: str,
     key: str,
     panels: Mapping[str, Panel],
-    theory: Sequence[dict[str, Any]],
+    theory: Moments,
     *,
     run: Mapping[str, Any] | None = None,
     facts: str = "",
@@ -62,7 +73,7 @@ def live_chart(
         page: names the place on the page; panels are built anew when it changes.
         key: the spec's key. While it stays the same, zoom and frames are kept.
         panels: what to show, in order.
-        theory: frames that are at hand, one at least; drawn at once.
+        theory: what is at hand, drawn at once.
         run: {"key", "url", "viewer", "quiet"} of a run to follow, or None.
         facts: a line that stays in sight under the panels.
         start: which theory frame to show first.
@@ -73,7 +84,6 @@ def live_chart(
     Returns:
         the point {"x", "y"} that was clicked just now, in the axes' units, else None.
     """
-    frames, found = arrays.shared(list(theory))
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
     result = _component(
         key=f"live_chart_{page}",
@@ -85,8 +95,8 @@ def live_chart(
                 "base": f"/{base}" if base else "",
                 "panels": [{"name": name, **panel.plain()} for name, panel in panels.items()],
                 "plotly": f"/ntk/plotly.min.js?v={PLOTLY_VERSION}",
-                "theory": frames,
-                "arrays": found,
+                "theory": theory.frames,
+                "arrays": theory.arrays,
                 "run": dict(run) if run else None,
                 "facts": facts,
                 "start": start,

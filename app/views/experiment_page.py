@@ -12,8 +12,8 @@ import streamlit as st
 from app import charts
 from app.controls import page_state, widgets
 from app.controls.table import Control, Resolved, plain
-from app.live_chart import frame, live_chart, run_address
-from app.views import background, phrases, runs
+from app.live_chart import live_chart, run_address
+from app.views import background, phrases, runs, theory_pictures
 from app.web import downloads
 from app.web.shared_engine import engine
 from ntk_core.engine import EngineError
@@ -136,22 +136,16 @@ def _train_row(view: View, spec: Any, plan: Plan, blocked: bool) -> dict[str, An
 def _chart(view: View, resolved: Resolved, preview: Preview, run: dict[str, Any] | None) -> None:
     """The live chart; a click in it takes effect at the next run of the script."""
     spec, options, theory = resolved.spec, resolved.options, preview.theory
-    moments = charts.moments(spec, theory)
-    entries = (charts.Entry(spec, theory),)
-    timed = len(moments) > 1 or preview.plan is not None
-    frames = [
-        frame(i, phrases.theory_clock(spec, moments, i) if timed else "", charts.draw(entries, t, options))
-        for i, t in enumerate(moments)
-    ]
+    moments = theory_pictures.get(spec, theory, options, timed=preview.plan is not None)
     address = run and {**run, "url": run_address(run["key"], options, run["attempt"], spec.key)}
     point = live_chart(
         view.name,
         spec.key,
         charts.load(view.name).PANELS,
-        frames,
+        moments,
         run=address,
         facts=phrases.facts(spec, preview.plan),
-        start=view.start(len(moments)),
+        start=view.start(len(moments.frames)),
         clickable=view.clickable(resolved.values),
         downloads=downloads.offers(spec),
     )

@@ -9,8 +9,8 @@ import streamlit as st
 from app import charts, views
 from app.controls import page_state
 from app.controls.table import plain
-from app.live_chart import frame, live_chart, run_address
-from app.views import phrases, presets, runs
+from app.live_chart import live_chart, run_address
+from app.views import phrases, presets, runs, theory_pictures
 from app.views.presets import Preset
 from app.web.shared_engine import engine
 from ntk_core import experiments
@@ -72,11 +72,9 @@ def _movie() -> None:
         return
     run = runs.follow(spec)
     shown = {"f": charts.load("function_space").PANELS["f"].placed("wide")}
-    entries = (charts.Entry(spec, preview.theory),)
-    moments = charts.moments(spec, preview.theory)[:-1]
-    frames = [frame(i, charts.caption(spec, t), charts.draw(entries, t, panels=shown)) for i, t in enumerate(moments)]
+    moments = theory_pictures.get(spec, preview.theory, {}, panels=("f",), finite=True)
     address = run and {**run, "url": run_address(spec.key, {}, run["attempt"]), "quiet": True}
-    live_chart("home", spec.key, shown, frames, run=address, facts=phrases.facts(spec, preview.plan), loop=True)
+    live_chart("home", spec.key, shown, moments, run=address, facts=phrases.facts(spec, preview.plan), loop=True)
 
 
 def _card(preset: Preset) -> None:

@@ -48,9 +48,13 @@ def follow(spec: ExperimentSpec) -> dict[str, Any] | None:
     attempt = st.session_state.get("attempts", {}).get(spec.key, 0)
     run = engine().get(spec.key)
     if run is not None and (attempt or run.state in ("queued", "running", "finished")):
-        return {"key": spec.key, "attempt": attempt, "viewer": viewer()}
+        return {"key": spec.key, "attempt": run.task.rpartition("-")[2], "viewer": viewer()}
     sketch = engine().sketch(spec, viewer())
-    return {"key": sketch.key, "attempt": 0, "viewer": viewer(), "quiet": True} if sketch else None
+    return (
+        {"key": sketch.key, "attempt": sketch.task.rpartition("-")[2], "viewer": viewer(), "quiet": True}
+        if sketch
+        else None
+    )
 
 
 def others(shown: ExperimentSpec) -> list[Run]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import logging
 import struct
 import zlib
 from pathlib import Path
@@ -12,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_BYTES = 200_000_000
+
+logger = logging.getLogger(__name__)
 
 
 def read_idx(folder: Path, name: str, dimensions: int, what: str = "data") -> NDArray[np.uint8]:
@@ -33,8 +36,14 @@ def read_idx(folder: Path, name: str, dimensions: int, what: str = "data") -> ND
                     with opener(path, "rb") as file:
                         return _read(file, path.name, dimensions, what)
                 except (OSError, EOFError, zlib.error) as error:
-                    raise ValueError(f"{what}: {path.name} cannot be read: {error}") from error
-    raise ValueError(f"{what}: neither {name} nor {name}.gz is in the folder {folder}")
+                    raise ValueError(f"{what}: {path.name} cannot be read: {_reason(error)}") from error
+    logger.warning("%s: neither %s nor %s.gz is in %s", what, name, name, folder)  # a sentence may go to strangers
+    raise ValueError(f"{what}: neither {name} nor {name}.gz is in the folder")
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, without the path that Python adds."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _read(file: io.BufferedIOBase, name: str, dimensions: int, what: str) -> NDArray[np.uint8]:

@@ -7,6 +7,8 @@ from typing import NamedTuple
 from ntk_core.engine.run import Run
 from ntk_core.engine.runs import Runs
 
+HARDLY = 0.05  # of a run's work: before that its pace says little
+
 
 class Place(NamedTuple):
     """How many runs are before this one, and the seconds until it may start as far as that can be told."""
@@ -37,5 +39,6 @@ class Queue:
 
 
 def _left(run: Run) -> float:
-    """Seconds of work that a run still has: at its pace so far, else as predicted."""
-    return run.predicted * (1 - run.progress) if run.remaining is None else run.remaining
+    """Seconds of work that a run still has: at its pace so far, or as predicted where it has hardly begun."""
+    pace = run.remaining if run.progress > HARDLY else None
+    return run.predicted * (1 - run.progress) if pace is None else pace

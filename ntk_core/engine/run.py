@@ -184,12 +184,7 @@ class Run:
         """The parts are known."""
         with self._changed:
             self.parts = {part.name: PartState(part) for part in parts}
-            self.predicted = sum(part.seconds for part in self.parts_only())
             self._notify()
-
-    def parts_only(self) -> list[Part]:
-        """The parts, without their states."""
-        return [state.part for state in self.parts.values()]
 
     def start(self, name: str = "", at: float | None = None) -> None:
         """A part left the queue, at that moment of `time.time()` if it is known."""

@@ -363,7 +363,7 @@ def test_a_part_whose_worker_dies_is_tried_again_and_named_when_it_dies_twice(en
     run = engine.submit(toy(frames=2, who=2, split=True, trouble="death", troubled=1, trace=str(tmp_path / "trace")))
     assert run.wait(PATIENCE) == "failed"
     assert run.error == f"1 of 2 parts failed, the others are there: counter 1: {WORKER_DIED}"
-    assert starts(tmp_path / "trace") == 3
+    assert starts(tmp_path / "trace") >= 3  # twice this one, once the other, or more where its outcome died too
     assert run.result.present[:, 0].all()
 
 
