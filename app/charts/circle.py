@@ -59,7 +59,7 @@ def _limit(entry: Entry, nngp: bool) -> list[dict[str, Any]]:
 def _expected_top(spec: Any, limit: np.ndarray) -> float:
     """A height that leaves room for the narrowest networks' spread and drift, so that the axis seldom moves."""
     narrowest = min(spec.widths)
-    return float(limit.max()) * min(1.15 + 3 / narrowest**0.5 + 40 / narrowest, 2.2)
+    return float(limit.max()) * min(1.1 + 2 / narrowest**0.5 + 10 / narrowest, 1.7)
 
 
 def _paper_curves(now: float) -> list[dict[str, Any]]:

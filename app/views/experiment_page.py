@@ -88,12 +88,19 @@ def _controls(view: View, values: Mapping[str, Any]) -> None:
     with st.sidebar:
         for control in (c for c in shown if c.group == "main"):
             widgets.show(view.name, control)
-        st.markdown("**Chart**")
-        for control in (c for c in shown if c.group == "chart"):
+        options = [c for c in shown if c.group == "chart"]
+        if options:
+            st.markdown("**Chart**")
+        for control in options:
             widgets.show(view.name, control)
-        with st.expander("Advanced", icon=":material/tune:"):
-            for control in (c for c in shown if c.group == "advanced"):
-                widgets.show(view.name, control)
+        hidden = [c for c in shown if c.group == "advanced"]
+        if hidden:
+            # What is folded away costs nothing: half of a page's work in the server is its widgets.
+            key = f"{view.name}:advanced"
+            folder = st.expander("Advanced", icon=":material/tune:", key=key, on_change="rerun")
+            with folder:
+                for control in hidden if folder.open else ():
+                    widgets.show(view.name, control)
 
 
 def _preview(spec: ExperimentSpec) -> Preview | None:

@@ -18,7 +18,13 @@ def plan(plan: Plan, refusal: str | None = None) -> str:
     """How the networks will be trained, how long it will take and how much memory."""
     if refusal or plan.refusal:
         return "This run is not possible here."
-    groups = "; ".join(f"width {g.width:,}: **{g.method}**, {g.weights} weights" for g in plan.groups)
+    alike: dict[tuple[str, str], list[str]] = {}
+    for g in plan.groups:
+        alike.setdefault((g.method, g.weights), []).append(f"{g.width:,}")
+    groups = "; ".join(
+        f"width{'s' * (len(widths) > 1)} {', '.join(widths)}: **{method}**, {weights} weights"
+        for (method, weights), widths in alike.items()
+    )
     cost = f"about **{seconds(plan.seconds)}**, {size(plan.bytes)} · {plan.device}"
     return f"{groups} · {cost}" if groups else cost
 

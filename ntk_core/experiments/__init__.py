@@ -16,6 +16,7 @@ and, where finite networks (or anything that takes longer) stand beside it,
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 import time
@@ -74,7 +75,12 @@ def parts_of(spec: ExperimentSpec, plan: Plan, workers: int) -> tuple[Part, ...]
 
 def names() -> tuple[str, ...]:
     """Names of all experiments."""
-    return tuple(sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")))
+    return _names(tuple(__path__))
+
+
+@functools.cache
+def _names(folders: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(folders) if not m.name.startswith("_")))
 
 
 def load(name: str) -> Any:
