@@ -1,0 +1,184 @@
+"""Eigenvalues of the limiting kernels on the sphere: by degree, the smallest of a matrix, and which are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from app.charts import style
+from app.charts.entry import Entry
+from app.charts.style import Panel
+
+KERNELS = (("NTK Θ∞", "ntk", style.COLOURS[0], "circle"), ("NNGP kernel Σ∞", "nngp", style.COLOURS[1], "square"))
+
+AGAINST = {
+    "depth": "depth L (weight matrices)",
+    "beta": "bias factor β",
+    "dimension": "dimension of the inputs n₀",
+    "points": "number of points N",
+}
+DEGREE_AXIS = "degree k of the spherical harmonics"
+
+
+def facts(spec: Any, plan: Any) -> list[str]:
+    """The conventions behind the numbers."""
+    hidden = spec.depth - 1
+    return [
+        f"depth {spec.depth} = weight matrices, {hidden} hidden layer{'s' * (hidden != 1)}",
+        f"unit sphere in dimension {spec.dimension}",
+        f"{spec.points} points drawn uniformly, seed {spec.seed:,}",
+        "eigenvalues of K(X, X), not divided by N",
+        "float64",
+    ]
+
+
+def _shown(options: Mapping[str, Any]) -> tuple[tuple[str, str, str, str], ...]:
+    return KERNELS if options.get("nngp") else KERNELS[:1]
+
+
+def _degrees(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any]:
+    traces: list[dict[str, Any]] = []
+    there: list[np.ndarray] = []
+    for entry in entries:
+        for name, key, colour, symbol in _shown(options):
+            k, values, error = (entry.theory[n] for n in ("degree", key, f"{key}_error"))
+            seen = values > error
+            there.append(values[seen])
+            traces.append(_marked(k, np.where(seen, values, np.nan), entry.named(name), colour, symbol, "k"))
+    low, high = _reach(there)
+    for entry in entries:
+        traces += _missing(entry, low)
+    y = style.log_axis("eigenvalue λₖ on the sphere", [low, high], range=[np.log10(low / 2), np.log10(high * 2)])
+    return {"data": traces, "layout": style.layout(style.axis(DEGREE_AXIS), y)}
+
+
+def _missing(entry: Entry, low: float) -> list[dict[str, Any]]:
+    """At the foot of the picture, the degrees that the NTK does not see."""
+    gone = np.asarray(entry.theory.info["missing"], float)
+    if not gone.size:
+        return []
+    name = entry.named("missing from the NTK: λₖ = 0")
+    hover = "k = %{x}<extra>not told from zero</extra>"
+    return [
+        style.points(gone, np.full(gone.shape, low), name, style.INK, "triangle-down", open=True, hovertemplate=hover)
+    ]
+
+
+def _smallest(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any]:
+    traces: list[dict[str, Any]] = []
+    drawn: list[np.ndarray] = []
+    for entry in entries:
+        x, smallest, rounding = (entry.theory[name] for name in ("value", "smallest", "rounding"))
+        for i, (name, _, colour, symbol) in enumerate(_shown(options)):
+            clear = smallest[i] > rounding[i]
+            drawn += [smallest[i][clear], rounding[i][~clear]]
+            traces.append(_marked(x, np.where(clear, smallest[i], np.nan), entry.named(name), colour, symbol, "x"))
+            traces += _singular(x[~clear], rounding[i][~clear], colour, named=i == 0)
+    y = style.log_axis("smallest eigenvalue of K(X, X)", np.concatenate(drawn))
+    return {"data": traces, "layout": style.layout(_against(entries), y, shapes=_own(entries))}
+
+
+def _singular(x: np.ndarray, level: np.ndarray, colour: str, *, named: bool) -> list[dict[str, Any]]:
+    """Where the matrix is not told from a singular one: the level that its smallest eigenvalue is below."""
+    if not x.size:
+        return []
+    hover = "%{x}: not told from singular,<br>below %{y:.2g}<extra></extra>"
+    mark = style.points(x, level, "below rounding", colour, "triangle-down", open=True, hovertemplate=hover)
+    return [mark | {"showlegend": named}]
+
+
+def _condition(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any]:
+    traces: list[dict[str, Any]] = []
+    drawn: list[np.ndarray] = []
+    for entry in entries:
+        x, number = entry.theory["value"], entry.theory["number"]
+        for i, (name, _, colour, symbol) in enumerate(_shown(options)):
+            finite = np.where(np.isfinite(number[i]), number[i], np.nan)
+            drawn.append(finite)
+            traces.append(_marked(x, finite, entry.named(name), colour, symbol, "x"))
+    y = style.log_axis("condition number λ<sub>max</sub> / λ<sub>min</sub>", np.concatenate(drawn))
+    if not np.isfinite(np.concatenate(drawn)).any():
+        return style.empty("Every one of these matrices is singular to rounding", _against(entries), y)
+    return {"data": traces, "layout": style.layout(_against(entries), y, shapes=_own(entries))}
+
+
+def _activations(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any]:
+    """One row an activation: full where the NTK sees a degree, open where it does not."""
+    theory, names = entries[0].theory, entries[0].theory.info["compared"]
+    seen, k, lost = theory["seen"], theory["degree"], theory["lost"]
+    rows = np.arange(len(names))[::-1]
+    traces = []
+    for value, name, colour, symbol, is_open in (
+        (1, "λₖ > 0", style.COLOURS[0], "circle", False),
+        (0, "λₖ = 0: missing", style.COLOURS[1], "x", False),
+        (-1, "below rounding", style.MUTED, "circle", True),
+    ):
+        at = [(k[j], rows[i]) for i in range(len(names)) for j in range(len(k)) if seen[i, j] == value]
+        if at:
+            x, y = zip(*at, strict=True)
+            traces.append(
+                style.points(
+                    x, y, name, colour, symbol, open=is_open, size=9, outline=1, hovertemplate="k = %{x}"
+                )
+            )  # fmt: skip
+    labels = [f"{name}: {'lost' if gone else 'kept'}" for name, gone in zip(names, lost, strict=True)]
+    axis = style.axis("activation σ", tickvals=rows.tolist(), ticktext=labels, range=[-0.6, len(names) - 0.4])
+    return {"data": traces, "layout": style.layout(style.axis(DEGREE_AXIS), axis)}
+
+
+def _marked(x: Any, y: Any, name: str, colour: str, symbol: str, letter: str) -> dict[str, Any]:
+    """A line with marks on its points."""
+    hover = f"{letter} = %{{x}}<br>%{{y:.4g}}<extra>{name}</extra>"
+    line = style.line(x, y, name, colour, dash="solid" if symbol == "circle" else "dash", hovertemplate=hover)
+    return line | {
+        "mode": "lines+markers",
+        "connectgaps": True,
+        "marker": {"size": 8, "symbol": symbol, "color": colour},
+    }
+
+
+def _reach(values: Sequence[np.ndarray]) -> tuple[float, float]:
+    """The lowest and highest value that is drawn, at least a decade apart."""
+    flat = np.concatenate(values)
+    if not flat.size:
+        return 0.1, 1.0
+    return float(min(flat.min() / 3, flat.max() / 10)), float(flat.max())
+
+
+def _against(entries: Sequence[Entry]) -> dict[str, Any]:
+    against = entries[0].spec.against
+    logarithmic = {"type": "log", "tickformat": "~g", "dtick": "D2"} if against in ("dimension", "points") else {}
+    return style.axis(AGAINST[against], **logarithmic)
+
+
+def _own(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """A line at the setting that the other panels show."""
+    edge = {"color": style.MUTED, "width": 1.5, "dash": "dot"}
+    return [
+        {"type": "line", "xref": "x", "yref": "paper", "x0": x, "x1": x, "y0": 0, "y1": 1, "line": edge}
+        for x in {float(getattr(e.spec, e.spec.against)) for e in entries}
+    ]
+
+
+PANELS = {
+    "degrees": Panel(
+        "Eigenvalue of every degree on the sphere", "main",
+        "Eigenvalues of the NTK and the NNGP kernel against the degree of the spherical harmonics, logarithmic.",
+        _degrees,
+    ),
+    "smallest": Panel(
+        "Smallest eigenvalue on N points", "side",
+        "Smallest eigenvalue of both kernels' matrices against the chosen setting, logarithmic.", _smallest,
+    ),
+    "number": Panel(
+        "Condition number on N points", "side",
+        "Condition number of both kernels' matrices against the chosen setting, logarithmic.", _condition,
+    ),
+    "activations": Panel(
+        "Which activations lose positive definiteness", "base",
+        "One row an activation, one mark a degree: full where the NTK has a positive eigenvalue, a cross where none.",
+        _activations,
+    ),
+}  # fmt: skip

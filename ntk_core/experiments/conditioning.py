@@ -1,0 +1,168 @@
+"""Positive definiteness and conditioning of the limiting kernels on the unit sphere (paper, Proposition 2).
+
+A kernel that depends on the angle alone is positive definite on the sphere if and only if no degree of the spherical
+harmonics has the eigenvalue zero. On N points what counts is the smallest eigenvalue of the matrix K(X, X).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from ntk_core.experiments import _common as common
+from ntk_core.experiments._by_degree import by_degree, ntk_by_degree
+from ntk_core.runs.arrays import Labelled, labelled
+from ntk_core.runs.spec import ActivationName, ExperimentSpec
+from ntk_core.runs.theory import Theory
+
+if TYPE_CHECKING:
+    from ntk_core.limit.conditioning import Conditioning, Definiteness
+
+KERNELS = ("ntk", "nngp")
+
+# One of each kind: with a kink and smooth, even, odd, polynomial. Their duals have closed forms.
+COMPARED = ("relu", "gelu", "abs", "erf", "identity")
+QUICK = {*COMPARED, "leaky_relu", "step", "sin", "cos", "gaussian"}
+
+# The values of what the matrix is followed against; the spec's own value joins them.
+SWEEPS: dict[str, tuple[float, ...]] = {
+    "depth": (1, 2, 3, 4, 6, 8, 12, 16),
+    "beta": (0.0, 0.05, 0.1, 0.2, 0.5, 1.0),
+    "dimension": (2, 3, 4, 8, 16, 32, 64),
+    "points": (2, 4, 8, 16, 32, 64, 128),
+}
+THERE, MISSING, UNKNOWN = 1, 0, -1
+
+
+class Spec(ExperimentSpec):
+    """Defaults are figure 1's network on the sphere in space."""
+
+    experiment: Literal["conditioning"] = "conditioning"
+    depth: int = Field(4, ge=1, le=16)
+    activation: ActivationName = "relu"
+    beta: float = Field(0.1, ge=0, le=10)
+    w_std: float = Field(1.0, gt=0, le=10, description="standard deviation of the weights; the paper's is 1")
+    dimension: int = Field(3, ge=2, le=100, description="n_in, of the space that holds the sphere")
+    degrees: int = Field(16, ge=4, le=40, description="the highest degree of the spherical harmonics")
+    points: int = Field(32, ge=2, le=128, description="N points drawn uniformly from the sphere")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="draws the points")
+    against: Literal["depth", "beta", "dimension", "points"] = Field(
+        "depth", description="what the smallest eigenvalue and the condition number are drawn against"
+    )
+
+
+def theory(spec: Spec) -> Theory:
+    """Eigenvalues by degree, extreme eigenvalues against one of the settings, and other activations beside."""
+    found = by_degree(common.net_of(spec), spec.dimension, spec.degrees)
+    lost, seen = _compared(spec, found.ntk)
+    arrays = (
+        _degrees(found.ntk, found.nngp)
+        | _sweep(spec)
+        | labelled(
+            seen=(("compared", "degree"), seen, "1: there, 0: missing, -1: not told from zero", "1"),
+            lost=(("compared",), lost, "whether positive definiteness is lost", "1"),
+        )
+    )
+    info = {
+        "compared": list(_names(spec.activation)),
+        "lost": found.ntk.lost,
+        "missing": list(found.ntk.missing),
+        "resolved": found.ntk.resolved,
+        "notes": _notes(found.ntk),
+    }
+    return Theory(arrays, info)
+
+
+def slow(spec: Spec) -> bool:
+    """Without closed forms a sweep takes seconds, not milliseconds."""
+    return spec.activation not in QUICK
+
+
+def _degrees(ntk: Definiteness, nngp: Definiteness) -> dict[str, Labelled]:
+    """Eigenvalues of both kernels, their bounds and multiplicities."""
+    k = ("degree",)
+    return labelled(
+        degree=(k, np.arange(len(ntk.eigenvalues.values)), "degree of the spherical harmonics", "1"),
+        multiplicity=(k, ntk.eigenvalues.multiplicity, "dimension of the harmonics of the degree", "1"),
+        ntk=(k, ntk.eigenvalues.values, "eigenvalue of the NTK", "1"),
+        ntk_error=(k, ntk.eigenvalues.error, "bound on the error of the NTK's eigenvalue", "1"),
+        nngp=(k, nngp.eigenvalues.values, "eigenvalue of the NNGP kernel", "1"),
+        nngp_error=(k, nngp.eigenvalues.error, "bound on the error of the NNGP kernel's eigenvalue", "1"),
+    )
+
+
+def _sweep(spec: Spec) -> dict[str, Labelled]:
+    """Extreme eigenvalues of both kernels' matrices along what the spec follows."""
+    own = getattr(spec, spec.against)
+    values = sorted({*SWEEPS[spec.against], own})
+    rows = [_at(spec, value) for value in values]
+
+    def each(attribute: str) -> np.ndarray:
+        return np.array([[getattr(row[i], attribute) for row in rows] for i in range(len(KERNELS))], float)
+
+    dims = ("kernel", "value")
+    return labelled(
+        value=(("value",), values, spec.against, "1"),
+        smallest=(dims, each("smallest"), "smallest eigenvalue of K(X, X)", "1"),
+        largest=(dims, each("largest"), "largest eigenvalue of K(X, X)", "1"),
+        rounding=(dims, each("rounding"), "an eigenvalue at or below this is not told from zero", "1"),
+        number=(dims, each("number"), "condition number of K(X, X), infinite where it is singular", "1"),
+    )
+
+
+def _at(spec: Spec, value: float) -> tuple[Conditioning, Conditioning]:
+    """Both matrices with one of the spec's settings changed."""
+    changed: dict[str, Any] = {name: getattr(spec, name) for name in ("depth", "beta", "dimension", "points")}
+    changed[spec.against] = value
+    net = common.Net(changed["depth"], spec.activation, changed["beta"], spec.w_std)
+    return _conditioning(net, changed["dimension"], changed["points"], spec.seed)
+
+
+@lru_cache(maxsize=512)
+def _conditioning(net: common.Net, dimension: int, points: int, seed: int) -> tuple[Conditioning, Conditioning]:
+    from ntk_core.limit.conditioning import conditioning, sphere_points
+    from ntk_core.limit.kernels import limiting_kernels
+
+    kernels = limiting_kernels(common.limit_of(net, dimension), sphere_points(points, dimension, seed))
+    return conditioning(kernels.ntk), conditioning(kernels.nngp)
+
+
+def _names(own: str) -> tuple[str, ...]:
+    """The activations that stand beside each other, the spec's own first."""
+    return tuple(dict.fromkeys((own, *COMPARED)))
+
+
+def _compared(spec: Spec, own: Definiteness) -> tuple[np.ndarray, np.ndarray]:
+    """For each activation whether its NTK loses positive definiteness, (A,), and which degrees it sees, (A, K + 1)."""
+    net = common.net_of(spec)
+    others = [net._replace(activation=a) for a in _names(spec.activation)[1:]]
+    rows = [own, *(ntk_by_degree(other, spec.dimension, spec.degrees) for other in others)]
+    return np.array([row.lost for row in rows]), np.stack([_seen(row) for row in rows])
+
+
+def _seen(found: Definiteness) -> np.ndarray:
+    """By degree: there, missing (gone for good: a later one is there, or the kernel is a polynomial), or unknown."""
+    values, error = found.eigenvalues.values, found.eigenvalues.error
+    seen = np.where(values > error, THERE, UNKNOWN)
+    seen[list(found.missing)] = MISSING
+    if found.lost and not found.missing:
+        seen[found.resolved + 1 :] = MISSING
+    return seen.astype(np.int8)
+
+
+def _notes(found: Definiteness) -> list[str]:
+    if not found.lost:
+        return []
+    if found.missing:
+        listed = ", ".join(map(str, found.missing[:6])) + (", …" if len(found.missing) > 6 else "")
+        what = f"degree{'s' * (len(found.missing) > 1)} {listed} of the spherical harmonics {_have(found)} eigenvalue 0"
+    else:
+        what = f"every degree above {found.resolved} has eigenvalue 0, as for a polynomial"
+    return [f"The NTK is not positive definite on this sphere: {what}. Nothing in those directions is ever learned."]
+
+
+def _have(found: Definiteness) -> str:
+    return "have" if len(found.missing) > 1 else "has"
