@@ -13,14 +13,23 @@ import torch
 from pydantic import ValidationError
 from scipy.linalg import expm
 
-from ntk_core import Architecture, InfiniteEnsemble, Network, data, experiments, limiting_kernels
+from ntk_core import Architecture, InfiniteEnsemble, Network, data, experiments, limiting_kernels, presets
 from ntk_core.data import digits
 from ntk_core.experiments import _batch, circle, components, function_space
-from ntk_core.runs.snapshot import Snapshot
+from ntk_core.runs.result import Increment, Result
 from ntk_core.runs.spec import sentences
+from ntk_core.runs.theory import Theory
 
 MODULES = (circle, function_space, components)
 PAPER = json.loads((Path(__file__).parents[3] / "assets" / "paper_figures.json").read_text())
+
+FIGURE_1, FIGURE_2, FIGURE_3 = (presets.get(f"figure{k}").spec for k in (1, 2, 3))  # at the paper's own settings
+
+
+def like(spec, **fields):
+    """The spec with other values of some fields, validated."""
+    return type(spec)(**{**spec.model_dump(), **fields})
+
 
 SMALL = {
     circle: circle.Spec(device="cpu", widths=(16, 32), seeds=3, n_train=6, angles=9, time=6.0, snapshots=4),
@@ -31,14 +40,16 @@ SMALL = {
 
 @pytest.fixture(scope="module", params=MODULES, ids=lambda m: m.__name__.rpartition(".")[2])
 def small(request):
-    """(module, spec, all its snapshots)."""
+    """(module, spec, all that a run of it adds)."""
     spec = SMALL[request.param]
     return request.param, spec, list(request.param.run(spec))
 
 
-def last_of(snapshots):
-    """The last snapshot of every output time."""
-    return [list(group)[-1] for _, group in itertools.groupby(snapshots, key=lambda s: s.index)]
+def gathered(module, spec, increments):
+    result = Result(module.schema(spec))
+    for increment in increments:
+        result.add(increment)
+    return result
 
 
 class Alone:
@@ -76,13 +87,20 @@ class Alone:
 
 
 class TestSpecs:
-    def test_defaults_are_the_papers_figures(self):
-        one, two, three = circle.Spec(), function_space.Spec(), components.Spec()
+    def test_the_presets_are_the_papers_figures(self):
+        one, two, three = FIGURE_1, FIGURE_2, FIGURE_3
         assert (one.depth, one.widths, one.time, one.seeds, one.n_train) == (4, (500, 10000), 200, 10, 100)
         assert (two.depth, two.widths, two.time, two.seeds, two.points) == (4, (50, 1000), 1000, 10, "paper")
         assert (three.depth, three.widths, three.time, three.seeds) == (5, (100, 1000, 10000), 2000, 2)
         assert (three.n_train, three.component, three.scale) == (512, 2, 0.5)
-        assert {(s.activation, s.beta, s.learning_rate) for s in (one, two, three)} == {("relu", 0.1, 1.0)}
+        assert {(s.activation, s.beta, s.w_std, s.learning_rate) for s in (one, two, three)} == {
+            ("relu", 0.1, 1.0, 1.0)
+        }
+
+    @pytest.mark.parametrize("module", MODULES)
+    def test_defaults_are_predicted_to_take_seconds(self, module):
+        assert module.plan(module.Spec(device="cpu")).seconds < 60  # on a machine that does other things too
+        assert max(module.Spec().widths) <= 1000
 
     @pytest.mark.parametrize("module", MODULES)
     def test_json_restores_an_equal_spec_with_the_same_key(self, module):
@@ -144,7 +162,7 @@ class TestTheory:
     @pytest.mark.parametrize("module", MODULES)
     def test_travels_as_bytes_and_as_a_dataset(self, module):
         theory = module.theory(SMALL[module])
-        again = Snapshot.from_bytes(theory.to_bytes())
+        again = Theory.from_bytes(theory.to_bytes())
         assert again.info == theory.info
         for name, array in theory.arrays.items():
             np.testing.assert_array_equal(again[name], array.values)
@@ -205,7 +223,7 @@ class TestTheory:
         assert function_space.theory(function_space.Spec()).info["rule"] == "gradient_descent"
 
     def test_figure_3_batch_and_decay(self):
-        spec = components.Spec(rule="gradient_flow", digits=(0, 1, 2), component=3, scale=0.7)
+        spec = components.Spec(rule="gradient_flow", digits=(0, 1, 2), component=3, scale=0.7, n_train=512)
         theory = components.theory(spec)
         everything = digits.digits()
         np.testing.assert_array_equal(everything.labels[theory["picture"]], theory["label"])
@@ -249,11 +267,11 @@ class TestTheory:
 
     def test_the_papers_components_bend_the_limit_by_what_its_widest_networks_show(self):
         """Its networks of width 10,000 reach 0.026 to 0.029: the root of the squares of 0.017, their own, and 0.02."""
-        theory = components.theory(components.Spec(components_of="network"))
+        theory = components.theory(FIGURE_3)
         assert 0.012 < theory["bend"].max() < 0.026
         assert theory["bend"].argmax() == len(theory["times"]) - 1
         np.testing.assert_allclose(theory["values"][:3], [0.0457, 0.00108, 0.00078], rtol=0.25)
-        assert components.theory(components.Spec())["bend"].max() == 0.0
+        assert components.theory(like(FIGURE_3, components_of="limit"))["bend"].max() == 0.0
 
     def test_changing_only_the_component_keeps_the_decomposition(self):
         first = components.theory(components.Spec(component=2))
@@ -308,44 +326,62 @@ class TestPlans:
 
 
 class TestRuns:
-    def test_snapshots_come_in_order_and_end_complete(self, small):
-        _, spec, snapshots = small
-        assert sorted({s.index for s in snapshots}) == list(range(len(spec.times)))
-        assert [s.index for s in snapshots] == sorted(s.index for s in snapshots)
-        assert all(s.time == spec.times[s.index] for s in snapshots)
-        assert all(s.complete for s in last_of(snapshots))
-        progress = [s.progress for s in snapshots]
+    def test_increments_come_in_order_and_fill_everything(self, small):
+        module, spec, increments = small
+        indices = [i.place["time"] for i in increments]
+        assert indices == sorted(indices)
+        assert set(indices) == set(range(len(spec.times)))
+        progress = [i.progress for i in increments]
         assert progress == sorted(progress)
         assert progress[-1] == pytest.approx(1.0)
+        result = gathered(module, spec, increments)
+        assert result.present.all()
+        assert np.isfinite(result["cost"]).all()
+        assert not result["diverged"].any()
+        np.testing.assert_array_equal(result["width"], spec.widths)
+        np.testing.assert_array_equal(result["time"], spec.times)
 
-    def test_snapshots_are_self_contained(self, small):
-        _, spec, snapshots = small
-        for snapshot in last_of(snapshots):
-            again = Snapshot.from_bytes(snapshot.to_bytes())
-            np.testing.assert_array_equal(again["width"], spec.widths)
-            np.testing.assert_array_equal(again["history_time"], spec.times[: snapshot.index + 1])
-            assert again["cost"].shape == (2, 3, snapshot.index + 1)
-            assert np.isfinite(again["cost"]).all()
-            assert not again["diverged"].any()
-        assert set(snapshots[-1].to_dataset().variables) == set(snapshots[-1].arrays)
+    def test_increments_say_nothing_twice(self, small):
+        """What travels is as much as the result, give or take the names: the bytes of a run grow like T, not T^2."""
+        module, spec, increments = small
+        cells = [(i.place["time"], i.place["width"], k) for i in increments for k in range(*i.place["seed"])]
+        assert len(cells) == len(set(cells)) == module.schema(spec).shape(("time",))[0] * 6
+        sizes = sum(len(np.asarray(v).tobytes()) for i in increments for v in i.values.values())
+        assert sizes == module.schema(spec).nbytes
 
-    def test_earlier_snapshots_do_not_change_later(self, small):
-        _, _, snapshots = small
-        first, last = last_of(snapshots)[0], snapshots[-1]
-        np.testing.assert_array_equal(first["cost"][..., 0], last["cost"][..., 0])
-        assert not np.array_equal(first["cost"][..., 0], last["cost"][..., -1])
+    def test_increments_travel_as_bytes(self, small):
+        module, spec, increments = small
+        again = gathered(module, spec, [Increment.from_bytes(i.to_bytes()) for i in increments])
+        for name, array in gathered(module, spec, increments).values.items():
+            np.testing.assert_array_equal(again[name], array)
 
     def test_same_spec_same_numbers(self, small):
-        module, spec, snapshots = small
-        again = last_of(module.run(spec))[-1]
-        for name, array in snapshots[-1].arrays.items():
-            np.testing.assert_array_equal(again[name], array.values, err_msg=name)
+        module, spec, increments = small
+        again = experiments.compute(spec)
+        for name, array in gathered(module, spec, increments).values.items():
+            np.testing.assert_array_equal(again[name], array, err_msg=name)
+
+    @pytest.mark.parametrize("workers", [2, 4])
+    def test_parts_find_the_same_numbers_on_any_number_of_workers(self, small, workers):
+        module, spec, increments = small
+        parts = experiments.parts_of(spec, module.plan(spec), workers)
+        spread = gathered(module, spec, [i for part in reversed(parts) for i in module.run(spec, part)])
+        for name, array in gathered(module, spec, increments).values.items():
+            np.testing.assert_array_equal(spread[name], array, err_msg=name)
+
+    @pytest.mark.parametrize("module", [circle, function_space])
+    def test_a_sketch_is_the_beginning_of_the_run(self, module):
+        spec = SMALL[module]
+        sketch, whole = experiments.compute(module.sketch(spec)), experiments.compute(spec)
+        name = "kernel" if module is circle else "f"
+        np.testing.assert_array_equal(sketch[name][0], whole[name][0])
+        assert sketch.times.tolist() == [0.0]
 
     def test_a_diverging_run_shows_it_and_goes_on(self):
         spec = SMALL[function_space].model_copy(update={"learning_rate": 300.0, "time": 300.0 * 200})
-        last = last_of(function_space.run(spec))[-1]
-        assert last.index == len(spec.times) - 1
-        assert last["diverged"].all() or np.nanmax(last["cost"]) > 1e3
+        result = experiments.compute(spec)
+        assert result.present.all()
+        assert result["diverged"][-1].all()
 
     def test_a_refused_plan_does_not_start(self, monkeypatch):
         refusal = "widths: this would need 9 TB; lower the widths"
@@ -359,7 +395,7 @@ class TestAgainstNetworksTrainedAlone:
 
     def each(self, module):
         spec = SMALL[module].model_copy(update={"method": "steps", "precision": "float64", "seed": 5})
-        last = last_of(module.run(spec))[-1]
+        last = experiments.compute(spec)
         for w, k in itertools.product(range(len(spec.widths)), range(spec.seeds)):
             yield spec, last, w, k
 
@@ -369,9 +405,9 @@ class TestAgainstNetworksTrainedAlone:
             net = Alone(spec, spec.widths[w], 5 + k, 2)
             net.train(data.circle(gamma), torch.from_numpy(y), spec.steps)
             f = net(data.circle(last["gamma"])).detach()
-            np.testing.assert_allclose(last["f"][w, k], f, rtol=1e-5, atol=1e-6)
+            np.testing.assert_allclose(last["f"][-1, w, k], f, rtol=1e-5, atol=1e-6)
             cost = (net(data.circle(gamma)).detach() - torch.from_numpy(y)).square().mean() / 2
-            assert last["cost"][w, k, -1] == pytest.approx(float(cost), rel=1e-5)
+            assert last["cost"][-1, w, k] == pytest.approx(float(cost), rel=1e-5)
 
     def test_circle(self):
         for spec, last, w, k in self.each(circle):
@@ -380,10 +416,10 @@ class TestAgainstNetworksTrainedAlone:
             x0, grid = np.array([[1.0, 0.0]]), data.circle(last["gamma"])
             before = net.kernel(x0, grid)
             net.train(X, torch.from_numpy(y), spec.steps)
-            np.testing.assert_allclose(last["initial"][w, k], before, rtol=1e-5, atol=1e-6)
-            np.testing.assert_allclose(last["kernel"][w, k], net.kernel(x0, grid), rtol=1e-5, atol=1e-6)
-            assert last["peak"][w, k, -1] == pytest.approx(float(net.kernel(x0, x0)), rel=1e-5)
-            assert last["peak"][w, k, 0] == pytest.approx(float(before[len(before) // 2]), rel=1e-5)
+            np.testing.assert_allclose(last["kernel"][0, w, k], before, rtol=1e-5, atol=1e-6)
+            np.testing.assert_allclose(last["kernel"][-1, w, k], net.kernel(x0, grid), rtol=1e-5, atol=1e-6)
+            assert last["peak"][-1, w, k] == pytest.approx(float(net.kernel(x0, x0)), rel=1e-5)
+            assert last["peak"][0, w, k] == pytest.approx(float(before[len(before) // 2]), rel=1e-5)
 
     def test_components(self):
         for spec, last, w, k in self.each(components):
@@ -396,19 +432,18 @@ class TestAgainstNetworksTrainedAlone:
             rest = net(X).detach() - goal
             g = (rest * direction).mean()
             h = (rest - g * direction).square().mean().sqrt()
-            assert last["g"][w, k, 0] == pytest.approx(spec.scale, rel=1e-6)
-            assert last["h"][w, k, 0] == pytest.approx(0.0, abs=1e-6)
-            assert last["g"][w, k, -1] == pytest.approx(abs(float(g)), rel=1e-4)
-            assert last["h"][w, k, -1] == pytest.approx(float(h), rel=1e-4)
-            assert last["cost"][w, k, -1] == pytest.approx(float(g**2 + h**2) / 2, rel=1e-4)
+            assert last["g"][0, w, k] == pytest.approx(spec.scale, rel=1e-6)
+            assert last["h"][0, w, k] == pytest.approx(0.0, abs=1e-6)
+            assert last["g"][-1, w, k] == pytest.approx(abs(float(g)), rel=1e-4)
+            assert last["h"][-1, w, k] == pytest.approx(float(h), rel=1e-4)
+            assert last["cost"][-1, w, k] == pytest.approx(float(g**2 + h**2) / 2, rel=1e-4)
 
 
 class TestThePapersFigures:
     def test_figure_1_at_width_500(self):
         """Ten networks: the paper's peak is 0.273 +- 0.041 before training, and 1.1 to 1.3 times as high after."""
-        spec = circle.Spec(widths=(500,), snapshots=2)
-        last = last_of(circle.run(spec))[-1]
-        before, after = last["peak"][0, :, 0], last["peak"][0, :, -1]
+        last = experiments.compute(like(FIGURE_1, widths=(500,), snapshots=2))
+        before, after = last["peak"][0, 0], last["peak"][-1, 0]
         error = 0.041 * math.sqrt(2 / 10)  # of the difference between two means of ten
         assert abs(before.mean() - 0.273) < 3 * error
         # F-distribution with 9 and 9 degrees of freedom: the ratio of two deviations, 0.5 % on either side
@@ -417,9 +452,9 @@ class TestThePapersFigures:
 
     def test_figure_2_at_width_1000(self):
         """The trained ensemble's mean approaches the limit's, within its own spread."""
-        spec = function_space.Spec(widths=(1000,), snapshots=2, angles=61)
-        theory, last = function_space.theory(spec), last_of(function_space.run(spec))[-1]
-        f, mean, std = last["f"][0], theory["mean"][-2], theory["std"][-2]
+        spec = like(FIGURE_2, widths=(1000,), snapshots=2, angles=61)
+        theory, last = function_space.theory(spec), experiments.compute(spec)
+        f, mean, std = last["f"][-1, 0], theory["mean"][-2], theory["std"][-2]
         away = std > 0.04
         assert np.abs((f.mean(0) - mean)[away] / (std[away] / math.sqrt(10))).max() < 4
         assert 0.5 < np.median(f.std(0, ddof=1)[away] / std[away]) < 1.5
@@ -428,10 +463,10 @@ class TestThePapersFigures:
 
     def test_figure_3_bends_less_for_wider_networks(self):
         spec = components.Spec(widths=(32, 256), n_train=64, time=400.0, snapshots=3, seeds=3)
-        theory, last = components.theory(spec), last_of(components.run(spec))[-1]
-        off_line = last["h"][:, :, -1].mean(1)
+        theory, last = components.theory(spec), experiments.compute(spec)
+        off_line = last["h"][-1].mean(1)
         assert off_line[1] < 0.6 * off_line[0]
-        decay = np.abs(last["g"][:, :, -1] - theory["decay"][-1]).mean(1)
+        decay = np.abs(last["g"][-1] - theory["decay"][-1]).mean(1)
         assert decay[1] < decay[0]
 
 
