@@ -10,7 +10,6 @@
 | `NTK_KEEP` | `64MB` | finished runs kept in the server's memory |
 | `NTK_GRACE` | `10` | seconds a dropped page may take to come back before it is counted out |
 | `NTK_DETACHED_SECONDS` | `600` | seconds for which a run goes on that nobody watches |
-| `NTK_STORE`, `NTK_STORE_LIMIT` | a folder for caches, `1GB` | where finished results are kept (read by the workers) |
 | `NTK_MAX_SECONDS` | `14400` | predicted seconds beyond which a run is refused |
 | `NTK_MAX_RESULT` | `256MB` | size of a result beyond which a run is refused |
 | `NTK_MAX_RUNS` | `4` | runs that one visitor may have under way |

@@ -51,7 +51,7 @@ class Run:
         key: the spec's key; `task` is the name of this attempt on the cluster.
         state: "queued", "running", "finished", "stopped" or "failed".
         error: a sentence when the state is "failed"; what was finished is in the result.
-        result: what has arrived.
+        result: what has arrived; `size` is the memory that it takes, in bytes.
         version: grows at every change.
         owner: the viewer who asked for it.
         recalled: whether it only fetches what is stored.
@@ -71,7 +71,7 @@ class Run:
         owner: str = "",
     ):
         self.spec, self.key, self.task, self.owner = spec, spec.key, task, owner
-        self.result = Result(schema)
+        self.result, self.size = Result(schema), schema.nbytes
         self.state = "queued"
         self.error: str | None = None
         self.note: str | None = None
@@ -102,11 +102,6 @@ class Run:
     def final(self) -> bool:
         """Whether nothing more will come."""
         return self.state in FINAL
-
-    @property
-    def size(self) -> int:
-        """Memory that the result takes."""
-        return self.result.schema.nbytes
 
     @property
     def progress(self) -> float:

@@ -1,4 +1,4 @@
-"""Invented snapshots with the shapes of the real ones, and an engine that serves them without any worker.
+"""Invented results with the shapes of the real ones, and an engine that serves them without any worker.
 
 The numbers are smooth and distinct, so that a chart that mixes up widths, seeds or times is caught.
 """
@@ -8,36 +8,43 @@ from __future__ import annotations
 import math
 import threading
 import time as clock
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from ntk_core import experiments
 from ntk_core.engine import Preview, Run
+from ntk_core.runs.arrays import labelled
+from ntk_core.runs.parts import Part
 from ntk_core.runs.plan import GroupPlan, Plan
-from ntk_core.runs.snapshot import Snapshot, labelled
+from ntk_core.runs.result import Increment, Result
+from ntk_core.runs.theory import Theory
 
 
-def theory(spec: Any) -> Snapshot:
+def theory(spec: Any) -> Theory:
     """Stands in for the limit of any of the three experiments."""
     return {"circle": _circle, "function_space": _function_space, "components": _components}[spec.experiment](spec)
 
 
-def _circle(spec: Any) -> Snapshot:
+def _circle(spec: Any) -> Theory:
     gamma = np.linspace(-math.pi, math.pi, spec.angles)
-    return Snapshot(0, 0.0, labelled(
+    return Theory(labelled(
         gamma=(("gamma",), gamma),
         ntk=(("gamma",), 0.17 + 0.11 * np.cos(gamma)),
         nngp=(("gamma",), 0.05 + 0.03 * np.cos(gamma)),
         times=(("times",), spec.times),
         cost=(("times",), 0.5 * np.exp(-np.asarray(spec.times) / 50)),
-    ), progress=1.0)  # fmt: skip
+    ))  # fmt: skip
 
 
-def _function_space(spec: Any) -> Snapshot:
+def _function_space(spec: Any) -> Theory:
     gamma = np.linspace(-math.pi, math.pi, spec.angles)
     times = np.array([*spec.times, math.inf])
     left = np.exp(-times / 100)[:, None]
-    return Snapshot(0, 0.0, labelled(
+    return Theory(labelled(
         gamma=(("gamma",), gamma),
         times=(("times",), times),
         mean=(("times", "gamma"), (1 - left) * 0.4 * np.sin(2 * gamma)),
@@ -47,14 +54,14 @@ def _function_space(spec: Any) -> Snapshot:
         gp_std=(("gamma",), 0.3 + 0.0 * gamma),
         train_gamma=(("point",), [-2.0, -0.9, 0.9, 2.2]),
         train_y=(("point",), [-0.4, -0.2, 0.3, 0.3]),
-    ), progress=1.0)  # fmt: skip
+    ))  # fmt: skip
 
 
-def _components(spec: Any) -> Snapshot:
+def _components(spec: Any) -> Theory:
     rng = np.random.default_rng(0)
     labels = rng.choice(np.asarray(spec.digits), spec.n_train).astype(np.int16)
     times = np.asarray(spec.times)
-    return Snapshot(0, 0.0, labelled(
+    return Theory(labelled(
         values=(("component",), 0.05 * 0.4 ** np.arange(10)),
         x=(("point",), rng.normal(size=spec.n_train).astype(np.float32)),
         y=(("point",), rng.normal(size=spec.n_train).astype(np.float32)),
@@ -63,39 +70,42 @@ def _components(spec: Any) -> Snapshot:
         times=(("times",), times),
         decay=(("times",), spec.scale * np.exp(-times / 900)),
         bend=(("times",), 0.02 * times / (1 + times[-1]) * (spec.components_of == "network")),
-    ), progress=1.0)  # fmt: skip
+    ))  # fmt: skip
 
 
-def snapshot(spec: Any, index: int, *, missing: int = 0) -> Snapshot:
-    """The networks at output time `index`; the last `missing` widths have not got there."""
+def increments(spec: Any, index: int, widths: range) -> list[Increment]:
+    """What the networks of these widths add at an output time."""
     n, s = len(spec.widths), spec.seeds
+    number = np.arange(n * s, dtype=np.float32).reshape(n, s) / (10 * n * s)  # tells every network apart
     times = np.asarray(spec.times)
-    number = np.arange(n * s, dtype=np.float32).reshape(n, s, 1) / (10 * n * s)  # tells every network apart
-    history = number + 0.3 + times[: index + 1] / (100 * (1 + times[-1]))
-    arrays: dict[str, Any] = {
-        "width": (("width",), spec.widths),
-        "history_time": (("history_time",), times[: index + 1]),
-    }
-    three = ("width", "seed", "history_time")
+    history = number + 0.3 + times[index] / (100 * (1 + times[-1]))
+    values: dict[str, Any] = {
+        "cost": 0.2 * history, "error": 0.001 + 0 * history, "kernel_error": 0.01 + 0 * history,
+        "moves": np.full((n, s), float(index)), "diverged": np.zeros((n, s), bool),
+    }  # fmt: skip
     if spec.experiment == "components":
-        arrays |= {"g": (three, history), "h": (three, 0.1 * history), "cost": (three, history)}
+        values |= {"g": history, "h": 0.1 * history}
     else:
         gamma = np.linspace(-math.pi, math.pi, spec.angles)
-        curve = number + 0.2 + 0.1 * np.cos(gamma + 0.01 * index)
-        arrays |= {"gamma": (("gamma",), gamma), "cost": (three, 0.2 * history)}
-        if spec.experiment == "circle":
-            start = number + 0.2 + 0.1 * np.cos(gamma)
-            arrays |= {"kernel": (("width", "seed", "gamma"), curve), "initial": (("width", "seed", "gamma"), start)}
-            arrays |= {"peak": (three, history)}
-        else:
-            arrays |= {"f": (("width", "seed", "gamma"), curve)}
-    made = labelled(**arrays)
-    for array in made.values():
-        if missing and array.dims[0] == "width" and len(array.dims) == 3:
-            last = array.values[-missing:]
-            (last if "gamma" in array.dims else last[..., index])[...] = np.nan
-    share = (index + 1 - missing / max(n, 1)) / len(times)
-    return Snapshot(index, float(times[index]), made, missing == 0, share, {"method": "leaps", "device": "cpu"})
+        curve = number[..., None] + 0.2 + 0.1 * np.cos(gamma + 0.01 * index)
+        values |= {"kernel": curve, "peak": history} if spec.experiment == "circle" else {"f": curve}
+    share = (index + (widths.stop / n)) / len(times)
+    return [
+        Increment(
+            {"time": index, "width": i, "seed": (0, s)}, {name: array[i] for name, array in values.items()}, share
+        )
+        for i in widths
+    ]
+
+
+def result(spec: Any, index: int, *, missing: int = 0) -> Result:
+    """The networks up to output time `index`, which the last `missing` widths have not reached, nor any other."""
+    made = Result(experiments.load(spec.experiment).schema(spec))
+    there = range(len(spec.widths) - missing)
+    for k in range(index + 1):
+        for increment in increments(spec, k, there):
+            made.add(increment)
+    return made
 
 
 def plan(spec: Any) -> Plan:
@@ -108,39 +118,89 @@ def plan(spec: Any) -> Plan:
     return Plan(groups, 10_000_000, 2.0, "cpu", refusal, warnings)
 
 
+class Asked:
+    """A preview that is there at once, or an error."""
+
+    def __init__(self, answer: Preview | Exception):
+        self.answer = answer
+
+    def wait(self, seconds: float) -> bool:
+        return True
+
+    def result(self, seconds: float = 0.0) -> Preview:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
 class Engine:
-    """The engine's face with invented answers; a run plays its snapshots from a thread, `pace` seconds apart."""
+    """The engine's face with invented answers; a run plays its increments from a thread, `pace` seconds apart."""
 
     def __init__(self, pace: float = 0.05):
-        self.pace, self.runs = pace, dict[str, Run]()
+        self.pace, self.runs, self.sketches = pace, dict[str, Run](), dict[str, Run]()
+        self.queue = SimpleNamespace(place=lambda run: SimpleNamespace(ahead=0, seconds=0.0))
+        self.shelf = SimpleNamespace(refresh=lambda: None)
+        self.refused: Exception | None = None
 
     def preview(self, spec: Any) -> Preview:
-        return Preview(theory(spec), plan(spec))
+        if self.refused:
+            raise self.refused
+        return Preview(spec, theory(spec), plan(spec))
 
-    def submit(self, spec: Any, viewer: str = "") -> Run:
+    @contextmanager
+    def ask(self, spec: Any) -> Iterator[Asked]:
+        yield Asked(self.refused or self.preview(spec))
+
+    def refusal(self, spec: Any, plan: Plan) -> str | None:
+        return plan.refusal
+
+    def submit(self, spec: Any, viewer: str = "", *, again: bool = False) -> Run:
         run = self.runs.get(spec.key)
-        if run is None or run.state in ("stopped", "failed"):
-            run = self.runs[spec.key] = Run(spec, spec.key, lambda run: run.end("stopped"), 5.0)
-            run.viewers.expect(viewer, 30.0)
-            threading.Thread(target=self._play, args=[run], daemon=True).start()
+        if run is None or again or run.state in ("stopped", "failed"):
+            run = self.runs[spec.key] = self._new(spec, spec.key)
         return run
+
+    def recall(self, spec: Any, viewer: str = "") -> Run | None:
+        return self.runs.get(spec.key)
+
+    def sketch(self, spec: Any, viewer: str = "") -> Run | None:
+        make = getattr(experiments.load(spec.experiment), "sketch", None)
+        if make is None:
+            return None
+        sketch = make(spec)
+        if sketch.key not in self.sketches:
+            self.sketches[sketch.key] = self._new(sketch, f"{sketch.key}-sketch")
+        return self.sketches[sketch.key]
 
     def get(self, key: str) -> Run | None:
         return self.runs.get(key)
+
+    def known_spec(self, key: str) -> Any:
+        run = self.runs.get(key)
+        return run.spec if run else None
 
     def status(self) -> dict[str, Any]:
         return {}
 
     def close(self) -> None:
-        for run in self.runs.values():
+        for run in (*self.runs.values(), *self.sketches.values()):
             run.end("stopped")
 
+    def _new(self, spec: Any, task: str) -> Run:
+        schema = experiments.load(spec.experiment).schema(spec)
+        run = Run(spec, task, schema, lambda run: run.end("stopped"), 5.0)
+        run.begin([Part("all")])
+        run.viewers.expect("", 30.0)
+        threading.Thread(target=self._play, args=[run], daemon=True).start()
+        return run
+
     def _play(self, run: Run) -> None:
-        run.start()
+        (name,) = run.parts
         number = 0
         for index in range(len(run.spec.times)):
-            for missing in range(len(run.spec.widths) - 1, -1, -1):
+            for k in range(len(run.spec.widths)):
                 clock.sleep(self.pace)
                 number += 1
-                run.accept(number, snapshot(run.spec, index, missing=missing).to_bytes())
+                for increment in increments(run.spec, index, range(k, k + 1)):
+                    run.accept(name, number, [increment.to_bytes()], increment.progress)
         run.end("finished")

@@ -126,7 +126,7 @@ class TestBadInput:
         [
             (b"", "spec: the file is empty; it must be a JSON object with the fields of a spec"),
             (b"[]", "spec: the file must be a JSON object with the fields of a spec, got a list"),
-            (b"{}", "experiment: '' is not known; choose one of circle, components, function_space"),
+            (b"{}", "experiment: '' is not known; choose one of circle, components, conditioning"),
             (b"{'a': 1}", "spec: the file is not JSON (line 1, column 2: expecting property name"),
             (b" " * 3_000_000, "spec: a file of 1,000,000 bytes at most is read, got 1,000,001"),
             (b'{"experiment": "circle", "fog": 3}', "fog: extra inputs are not permitted, got 3"),
@@ -193,7 +193,7 @@ def test_info(capsys, own_store, monkeypatch):
     assert "torch 2" in said
     assert f"{own_store}: 0 results, 0.0 MB of 1,000 MB" in said
     assert "recordings   none" in said
-    assert "circle, components, function_space" in said
+    assert ", ".join(experiments.names()) in said
     monkeypatch.setenv(store.URL_VARIABLE, "nothing://here")
     assert command_line.main(["info"]) == 0
     assert "The store of results cannot be used" in capsys.readouterr().out

@@ -1,6 +1,5 @@
 """Charts: the numbers drawn are the snapshot's, every axis and curve is named, and no user interface is imported."""
 
-import base64
 import json
 import math
 import re
@@ -13,12 +12,20 @@ from plotly import graph_objects
 from plotly.offline import get_plotlyjs_version
 
 from app import charts
-from app.charts import paper, style
+from app.charts import arrays, paper, style
 from app.web import resources
-from ntk_core import experiments
+from ntk_core import experiments, presets
 from tests.app import synthetic
 
 NAMES = ("circle", "function_space", "components")
+
+
+# What of the papers' settings is no default, nor a size that plays no part.
+PAPERS = {
+    "circle": {"n_train": 100, "time": 200.0},
+    "function_space": {"time": 1000.0},
+    "components": {"n_train": 512, "time": 2000.0},
+}
 
 
 def spec_of(name, **fields):
@@ -26,9 +33,13 @@ def spec_of(name, **fields):
 
 
 def numbers(array):
-    """The float32 numbers behind {"dtype": "f4", "bdata": ...}."""
-    assert array["dtype"] == "f4"
-    return np.frombuffer(base64.b64decode(array["bdata"]), "<f4")
+    """The numbers behind an array's token."""
+    return arrays.numbers(array)
+
+
+def close(found, wanted):
+    """16-bit numbers are right to a part in 60,000 of their range: finer than any screen."""
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=np.ptp(np.asarray(wanted)) / 60_000 + 1e-7)
 
 
 def curves(trace):
@@ -49,9 +60,15 @@ def named(figure, start):
     return found[0]
 
 
+def pictures(spec, result, time, options=None, theory=None):
+    """Figures as Plotly reads them, by panel."""
+    entries = charts.side_by_side([charts.Entry(spec, theory or synthetic.theory(spec), result)])
+    return {name: arrays.expanded(figure) for name, figure in charts.draw(entries, time, options).items()}
+
+
 def drawn(spec, index=3, missing=0, **options):
-    snapshot = synthetic.snapshot(spec, index, missing=missing)
-    return snapshot, charts.draw(spec, synthetic.theory(spec), snapshot, index, options)
+    result = synthetic.result(spec, index, missing=missing)
+    return result, pictures(spec, result, spec.times[index], options)
 
 
 def test_the_script_that_draws_is_of_the_version_that_checks_the_figures():
@@ -63,8 +80,8 @@ def test_the_script_that_draws_is_of_the_version_that_checks_the_figures():
 @pytest.mark.parametrize("options", [{}, {"band": True, "paper": True, "initial": True, "nngp": True, "gp": True}])
 def test_every_panel_is_there_named_and_plain_json(name, index, options):
     spec = spec_of(name)
-    snapshot = None if index is None else synthetic.snapshot(spec, index)
-    figures = charts.draw(spec, synthetic.theory(spec), snapshot, index or 0, options)
+    result = None if index is None else synthetic.result(spec, index)
+    figures = pictures(spec, result, spec.times[index or 0], options)
     assert list(figures) == list(charts.load(name).PANELS)
     json.dumps(figures, allow_nan=False)
     for panel, figure in figures.items():
@@ -93,12 +110,12 @@ def test_units_and_symbols_are_on_the_axes():
 
 def test_circle_draws_every_networks_kernel():
     spec = spec_of("circle")
-    snapshot, figures = drawn(spec)
+    result, figures = drawn(spec)
     for i, name in enumerate(["n = 50", "n = 1,000"]):
         x, y = curves(named(figures["kernel"], name))
         assert len(y) == spec.seeds
-        np.testing.assert_array_equal(np.stack(y), snapshot["kernel"][i].astype(np.float32))
-        np.testing.assert_allclose(x[0], snapshot["gamma"], atol=1e-6)
+        close(np.stack(y), result["kernel"][3, i])
+        np.testing.assert_allclose(x[0], result["gamma"], atol=1e-6)
     limit = numbers(named(figures["kernel"], "limit")["y"])
     np.testing.assert_allclose(limit, synthetic.theory(spec)["ntk"], rtol=1e-6)
 
@@ -110,21 +127,21 @@ def test_circle_leaves_out_what_is_not_there_yet():
 
 
 def test_circle_band_is_mean_and_percentiles():
-    snapshot, figures = drawn(spec_of("circle"), band=True)
-    kernel = snapshot["kernel"][0]
-    np.testing.assert_allclose(numbers(named(figures["kernel"], "n = 50: mean")["y"]), kernel.mean(0), rtol=1e-6)
-    low, high = (numbers(t["y"]) for t in figures["kernel"]["data"] if t["name"] == "n = 50: 10–90 %")
-    np.testing.assert_allclose(low, np.percentile(kernel, 10, axis=0), rtol=1e-5)
-    np.testing.assert_allclose(high, np.percentile(kernel, 90, axis=0), rtol=1e-5)
+    result, figures = drawn(spec_of("circle"), band=True)
+    kernel = result["kernel"][3, 0]
+    close(curves(named(figures["kernel"], "n = 50: mean"))[1][0], kernel.mean(0))
+    low, high = (curves(t)[1][0] for t in figures["kernel"]["data"] if t["name"] == "n = 50: 10–90 %")
+    close(low, np.percentile(kernel, 10, axis=0))
+    close(high, np.percentile(kernel, 90, axis=0))
 
 
 def test_circle_spread_and_drift_against_width():
-    snapshot, figures = drawn(spec_of("circle"))
+    result, figures = drawn(spec_of("circle"))
     now = named(figures["spread"], "now")
     np.testing.assert_array_equal(numbers(now["x"]), [50, 1000])
-    np.testing.assert_allclose(numbers(now["y"]), snapshot["peak"][:, :, 3].std(1, ddof=1), rtol=1e-5)
+    np.testing.assert_allclose(numbers(now["y"]), result["peak"][3].std(1, ddof=1), rtol=1e-5)
     drift = numbers(named(figures["drift"], "now")["y"])
-    np.testing.assert_allclose(drift, (snapshot["peak"][:, :, 3] / snapshot["peak"][:, :, 0] - 1).mean(1), rtol=1e-4)
+    np.testing.assert_allclose(drift, (result["peak"][3] / result["peak"][0] - 1).mean(1), rtol=1e-4)
     for panel, slope in (("spread", -0.5), ("drift", -1.0)):
         guide = named(figures[panel], "slope")
         x, y = np.log(numbers(guide["x"])), np.log(numbers(guide["y"]))
@@ -140,11 +157,11 @@ def test_one_seed_has_no_spread_and_says_so():
 
 def test_divergence_is_counted_in_the_name_and_breaks_nothing():
     spec = spec_of("circle")
-    snapshot = synthetic.snapshot(spec, 3)
-    snapshot["kernel"][0, 1] = np.inf
-    snapshot["peak"][0, 1, 2:] = np.inf
+    result = synthetic.result(spec, 3)
+    result["kernel"][3, 0, 1] = np.inf
+    result["peak"][2:, 0, 1] = np.inf
     for band in (False, True):
-        figures = charts.draw(spec, synthetic.theory(spec), snapshot, 3, {"band": band})
+        figures = pictures(spec, result, spec.times[3], {"band": band})
         assert named(figures["kernel"], "n = 50 (1 diverged)")
         assert math.isfinite(figures["kernel"]["layout"]["yaxis"]["range"][1])
         json.dumps(figures, allow_nan=False)
@@ -153,11 +170,9 @@ def test_divergence_is_counted_in_the_name_and_breaks_nothing():
 def test_function_space_draws_networks_and_the_limits_percentiles():
     spec = spec_of("function_space")
     theory = synthetic.theory(spec)
-    snapshot, figures = drawn(spec)
+    result, figures = drawn(spec)
     for i, name in enumerate(["n = 50", "n = 1,000"]):
-        np.testing.assert_array_equal(
-            np.stack(curves(named(figures["f"], name))[1]), snapshot["f"][i].astype(np.float32)
-        )
+        close(np.stack(curves(named(figures["f"], name))[1]), result["f"][3, i])
     low, high = (numbers(t["y"]) for t in figures["f"]["data"] if t["name"] == "limit: 10–90 %")
     np.testing.assert_allclose(high, theory["mean"][3] + 1.2815516 * theory["std"][3], rtol=1e-5)
     np.testing.assert_allclose(low, theory["mean"][3] - 1.2815516 * theory["std"][3], rtol=1e-5)
@@ -170,13 +185,13 @@ def test_function_space_draws_networks_and_the_limits_percentiles():
 def test_function_space_has_a_frame_for_every_time_and_infinity():
     spec = spec_of("function_space")
     theory = synthetic.theory(spec)
-    times = charts.frames(spec, theory)
+    times = charts.moments(spec, theory)
     assert times == (*spec.times, math.inf)
-    last = charts.draw(spec, theory, None, len(times) - 1)
+    last = pictures(spec, None, math.inf)
     np.testing.assert_allclose(
         numbers(named(last["f"], "limit: median")["y"]), theory["mean"][-1], rtol=1e-5, atol=1e-7
     )
-    ranges = {tuple(charts.draw(spec, theory, None, i)["f"]["layout"]["yaxis"]["range"]) for i in range(len(times))}
+    ranges = {tuple(pictures(spec, None, t)["f"]["layout"]["yaxis"]["range"]) for t in times}
     assert len(ranges) == 1  # the axis stands still while time runs
 
 
@@ -205,10 +220,10 @@ def test_components_scatter_carries_the_pictures():
 
 def test_components_draws_g_h_and_the_limits_decay():
     spec = spec_of("components")
-    snapshot, figures = drawn(spec)
+    result, figures = drawn(spec)
     for panel in ("g", "h"):
         lines = curves(named(figures[panel], "n = 1,000"))[1]
-        np.testing.assert_allclose(np.stack(lines), snapshot[panel][1], rtol=1e-6)
+        np.testing.assert_array_equal(np.stack(lines), result[panel][:4, 1].T)
     np.testing.assert_allclose(numbers(named(figures["g"], "limit")["y"]), synthetic.theory(spec)["decay"], rtol=1e-6)
     np.testing.assert_array_equal(numbers(named(figures["h"], "limit: 0")["y"]), 0)
     of_network = spec_of("components", components_of="network")
@@ -223,7 +238,7 @@ def test_components_draws_g_h_and_the_limits_decay():
 @pytest.mark.parametrize(("name", "depth"), [("circle", 4), ("function_space", 4), ("components", 5)])
 def test_the_papers_curves_stand_beside_the_papers_network_only(name, depth):
     for asked, ours in ((depth, True), (depth + 1, False)):
-        _, figures = drawn(spec_of(name, depth=asked), paper=True)
+        _, figures = drawn(spec_of(name, depth=asked, **PAPERS[name]), paper=True)
         shown = any("paper" in t["name"] for figure in figures.values() for t in figure["data"])
         assert shown == ours
 
@@ -232,19 +247,20 @@ def test_the_papers_curves_stand_beside_the_papers_network_only(name, depth):
 @pytest.mark.parametrize("figure", ["figure1", "figure2", "figure3"])
 def test_another_time_rate_or_rule_is_not_the_papers(figure, other):
     name = {"figure1": "circle", "figure2": "function_space", "figure3": "components"}[figure]
-    spec = experiments.load(name).Spec()
+    spec = presets.get(figure).spec
+    assert spec.experiment == name
     assert paper.matches(spec, figure)
     assert not paper.matches(experiments.parse({**spec.model_dump(), **other}), figure)
 
 
 @pytest.mark.parametrize("holes", [False, True])
 def test_the_band_is_the_percentiles_of_the_networks_that_are_there(holes):
-    curves = np.random.default_rng(0).normal(size=(7, 5))
+    networks = np.random.default_rng(0).normal(size=(7, 5))
     if holes:
-        curves[2, :3] = np.nan
-    low, high, _ = style.ensemble(np.arange(5), curves, "n = 1", 0, True)
+        networks[2, :3] = np.nan
+    low, high, _ = style.ensemble(networks, "n = 1", 0, True, lambda _, y: arrays.curves(np.arange(5), y), {})
     for trace, q in ((low, 10), (high, 90)):
-        np.testing.assert_allclose(numbers(trace["y"]), np.nanpercentile(curves, q, axis=0), rtol=1e-6)
+        close(numbers(trace["curves"]["y"])[0], np.nanpercentile(networks, q, axis=0))
 
 
 def test_widths_differ_in_colour_and_dash_or_marker():
@@ -270,3 +286,63 @@ def test_charts_import_no_user_interface():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
+
+
+def test_several_entries_meet_by_time_and_have_colours_and_names_of_their_own():
+    spec, other = spec_of("function_space"), spec_of("function_space", activation="erf", snapshots=11, widths=[70])
+    first, second = synthetic.result(spec, 5), synthetic.result(other, 10)
+    entries = charts.side_by_side([
+        charts.Entry(spec, synthetic.theory(spec), first, "relu"),
+        charts.Entry(other, synthetic.theory(other), second, "erf"),
+    ])  # fmt: skip
+    time = spec.times[3]
+    assert other.times[entries[1].index(time)] <= time < other.times[entries[1].index(time) + 1]
+    figures = {name: arrays.expanded(figure) for name, figure in charts.draw(entries, time).items()}
+    lines = [named(figures["f"], name) for name in ("relu: n = 50", "relu: n = 1,000", "erf: n = 70")]
+    assert len({line["line"]["color"] for line in lines}) == 3
+    close(np.stack(curves(lines[2])[1]), second["f"][entries[1].index(time), 0])
+    assert named(figures["f"], "erf: limit: median")
+    for figure in figures.values():
+        graph_objects.Figure(coloured(figure))
+
+
+def test_histories_and_curves_say_nothing_twice():
+    """What a stream sends of a frame: x once, curves in 16 bits, of a history its newest column."""
+    spec = spec_of("circle")
+    result = synthetic.result(spec, 3)
+    figures = charts.draw(charts.side_by_side([charts.Entry(spec, synthetic.theory(spec), result)]), spec.times[3])
+    sent = arrays.newest(figures)
+    column = named(sent["cost"], "n = 50")["history"]
+    assert column["x"] == spec.times[3]
+    np.testing.assert_array_equal(numbers(column["y"]), result["cost"][3, 0])
+    kernel = named(sent["kernel"], "n = 50")["curves"]
+    assert kernel["y"]["dtype"] == "i2"
+    small, found = arrays.shared(sent)
+    again, found_again = arrays.shared(sent)
+    assert small == again
+    assert found == found_again
+    assert all(len(array["bdata"]) >= arrays.SMALL for array in found.values())
+
+
+@pytest.mark.parametrize("values", [[0.0], [1.0, 1.0], [-3.0, np.nan, 5.0], [np.nan, np.inf], [1e-30, 2e30]])
+def test_sixteen_bit_numbers_are_right_over_their_range(values):
+    found, values = numbers(arrays.i2(np.array(values))), np.array(values)
+    finite = np.isfinite(values)
+    assert np.isnan(found[~finite]).all()
+    if finite.any():
+        close(found[finite], values[finite])
+
+
+def test_the_summary_says_how_networks_were_trained():
+    spec = spec_of("circle")
+    result = synthetic.result(spec, 3)
+    entry = charts.Entry(spec, synthetic.theory(spec), result)
+    result["diverged"][3, 1, 2] = True
+    words = charts.summary([entry], spec.times[3])
+    assert words == (
+        "n = 50: 3 leaps, estimated error of f 0.001, of Θ 1 %; "
+        "n = 1,000: 3 leaps, estimated error of f 0.001, of Θ 1 %, diverged: seed 2"
+    )
+    result["error"][:] = 0.0
+    assert charts.summary([entry], spec.times[3]).startswith("n = 50: 3 steps, exact")
+    assert charts.summary([entry], 0.0) == ""

@@ -25,6 +25,12 @@ def page(name, **query):
     return at.run()
 
 
+def unfold(at, name):
+    """Opens the folded controls, as a click would."""
+    at.session_state[f"{name}:advanced"] = True
+    return at.run()
+
+
 def chart(at):
     """What the live chart was given."""
     (found,) = at.get("bidi_component")
@@ -146,10 +152,7 @@ def test_a_width_that_is_no_number_gives_a_sentence(engine):
 def test_an_engine_that_does_not_answer_gives_a_sentence(engine, monkeypatch):
     from ntk_core.engine import EngineError
 
-    def fail(spec):
-        raise EngineError("the engine does not answer; try again in a moment")
-
-    monkeypatch.setattr(engine, "preview", fail)
+    monkeypatch.setattr(engine, "refused", EngineError("the engine does not answer; try again in a moment"))
     for at in (page("circle"), AppTest.from_file("../../../app/main.py", default_timeout=20).run()):
         assert not at.exception
         assert any("does not answer" in text for text in sentences(at))
@@ -158,7 +161,8 @@ def test_an_engine_that_does_not_answer_gives_a_sentence(engine, monkeypatch):
 def test_a_finished_run_is_there_for_whoever_opens_its_link(engine):
     query = {"widths": "16", "seeds": "2", "time": "20", "snapshots": "5"}
     one = page("circle", **query)
-    assert "/ntk/runs/circle-" not in str(chart(one))
+    (sketch,) = engine.sketches.values()
+    assert f"/ntk/runs/{sketch.key}/stream" in str(chart(one))  # the networks before training, before any click
     button(one, "Train").click().run()
     (run,) = engine.runs.values()
     run.wait(10)

@@ -14,6 +14,7 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
+from app.charts import arrays
 from app.controls.forms import Control
 from app.web import events
 from app.web import stream as stream_module
@@ -30,7 +31,10 @@ class Server:
     def __init__(self, engine):
         self.drawn: Counter = Counter()
         self.broken_index = None
-        self.streams = Streams(lambda: engine, self.draw, lambda spec, time: f"t = {time:g}", lambda spec: OPTIONS)
+        self.streams = Streams(
+            lambda: engine, self.draw, lambda spec, time: f"t = {time:g}", lambda entries, time: "counted",
+            lambda spec: OPTIONS, most=3,
+        )  # fmt: skip
         app = Starlette(routes=self.streams.routes("/base"))
         self.uvicorn = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=1))
         self.thread = threading.Thread(target=self.uvicorn.run)
@@ -39,16 +43,29 @@ class Server:
             time.sleep(0.01)
         self.port = self.uvicorn.servers[0].sockets[0].getsockname()[1]
 
-    def draw(self, spec, theory, snapshot, index, options):
+    def draw(self, entries, time, options):
+        (entry,) = entries
+        index = entry.index(time)
         if index == self.broken_index:
             raise KeyError("a defect of the chart")
-        self.drawn[spec.key, index, json.dumps(options)] += 1
-        assert theory["values"].size == spec.frames
-        return {"panel": {"data": [float(snapshot["values"][0])], "layout": {"options": options, "inf": math.inf}}}
+        self.drawn[entry.result.schema.nbytes, entry.spec.key, index, json.dumps(options)] += 1
+        assert entry.theory["values"].size == entry.spec.frames
+        seen = entry.until("values", time)[..., 0, :]  # (who, time)
+        return {
+            "panel": {
+                "data": [
+                    {"name": "now", "y": {"dtype": "f4", "bdata": "A" * 400}, "value": float(seen[0, -1])},
+                    {"name": "so far", **arrays.history("so far", entry.times(time), seen)},
+                ],
+                "layout": {"options": dict(options), "inf": math.inf},
+            }
+        }
 
-    def request(self, method, key, action, **query):
+    def request(self, method, key, action, *, last="", **query):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
-        connection.request(method, f"/base/ntk/runs/{quote(key, safe='')}/{action}?{urlencode(query)}")
+        headers = {"Last-Event-ID": last} if last else {}
+        path = f"/base/ntk/runs/{quote(key, safe='')}/{action}?{urlencode(query)}"
+        connection.request(method, path, headers=headers)
         return connection, connection.getresponse()
 
     def stream(self, run, viewer="v", **query):
@@ -60,6 +77,8 @@ class Server:
             text = line.decode().rstrip("\n")
             if text.startswith("event: "):
                 name = text[7:]
+            elif text.startswith("id: "):
+                self.last = text[4:]
             elif text.startswith("data: "):
                 yield name, json.loads(text[6:])
             elif text.startswith(":"):
@@ -85,19 +104,22 @@ def frames(sent):
 def test_complete_frames_in_order_then_the_end(server, engine, toy):
     sent = list(server.stream(engine.submit(toy(frames=5, pause=0.1))))
     assert [f["index"] for f in frames(sent)] == [0, 1, 2, 3, 4]
-    assert frames(sent)[3] == {
-        "index": 3,
-        "time": 3.0,
-        "complete": True,
-        "panels": {"panel": {"data": [3.0], "layout": {"options": {}, "inf": None}}},
-        "caption": "t = 3",
-    }
+    third = frames(sent)[3]
+    (name,) = {trace["y"]["ref"] for frame in frames(sent) for trace in frame["panels"]["panel"]["data"][:1]}
+    assert (third["index"], third["time"], third["complete"]) == (3, 3.0, True)
+    assert (third["caption"], third["summary"]) == ("t = 3", "counted")
+    panel = third["panels"]["panel"]
+    assert panel["layout"] == {"options": {}, "inf": None}
+    assert panel["data"][0] == {"name": "now", "y": {"ref": name}, "value": 3.0}
+    assert panel["data"][1]["history"]["x"] == 3.0  # the newest column alone
+    # An array is sent once, with the first frame that has it.
+    assert [list(frame["arrays"]) for frame in frames(sent)] == [[name], [], [], [], []]
     assert sent[0][0] == "status"
     assert sent[-2][0] == "status"
     assert sent[-2][1]["state"] == "finished"
     assert sent[-2][1]["progress"] == 1
     assert sent[-2][1]["remaining"] == 0
-    assert sent[-1] == ("end", {"state": "finished", "error": None})
+    assert sent[-1] == ("end", {"state": "finished", "error": None, "record": None})
     assert [name for name, _ in sent].count("end") == 1
 
 
@@ -111,7 +133,7 @@ def test_frames_are_live(server, engine, toy):
 
 
 def test_partial_frames_are_replaced(server, engine, toy):
-    sent = frames(server.stream(engine.submit(toy(frames=2, pause=0.3, partial=1))))
+    sent = frames(server.stream(engine.submit(toy(frames=2, pause=0.3, who=2))))
     assert (0, False) in [(f["index"], f["complete"]) for f in sent]
     assert [f["index"] for f in sent if f["complete"]] == [0, 1]
 
@@ -124,8 +146,8 @@ def test_a_late_viewer_gets_everything_drawn_once(server, engine, toy):
     assert [f["index"] for f in frames(again)] == [0, 1, 2, 3]
     assert frames(first) == frames(again)
     assert frames(again)[0]["panels"]["panel"]["layout"]["options"] == {"band": True}
-    assert {count for key, count in server.drawn.items() if key[0] == run.key} == {1}
-    assert sum(1 for key in server.drawn if key[0] == run.key) == 4
+    assert {count for key, count in server.drawn.items() if key[1] == run.key} == {1}
+    assert sum(1 for key in server.drawn if key[1] == run.key) == 4
 
 
 def test_a_queued_run_says_so_and_keeps_the_line_open(server, engine, toy, monkeypatch):
@@ -137,13 +159,13 @@ def test_a_queued_run_says_so_and_keeps_the_line_open(server, engine, toy, monke
     assert (name, status["state"], status["message"]) == ("status", "queued", QUEUED)
     assert next(sent)[0] == "comment"
     run.stop("v")
-    assert list(sent)[-1] == ("end", {"state": "stopped", "error": None})
+    assert list(sent)[-1] == ("end", {"state": "stopped", "error": None, "record": None})
     busy.stop()
 
 
 def test_a_failed_runs_sentence_ends_its_stream(server, engine, toy):
     sent = list(server.stream(engine.submit(toy(trouble="value"))))
-    assert sent[-1] == ("end", {"state": "failed", "error": "frames: went wrong in the middle"})
+    assert sent[-1] == ("end", {"state": "failed", "error": "frames: went wrong in the middle", "record": None})
     assert sent[-2][1]["message"] == "frames: went wrong in the middle"
 
 
@@ -153,7 +175,7 @@ def test_a_picture_that_cannot_be_drawn_leaves_the_others_and_the_training(serve
     sent = list(server.stream(run))
     assert [f["index"] for f in frames(sent)] == [0, 2, 3]
     assert [data for name, data in sent if name == "problem"] == [{"index": 1, "message": NOT_DRAWN}]
-    assert sent[-1] == ("end", {"state": "finished", "error": None})
+    assert sent[-1] == ("end", {"state": "finished", "error": None, "record": None})
     assert run.state == "finished"
     assert "a defect of the chart" in caplog.text
 
@@ -164,7 +186,7 @@ def test_equal_options_are_drawn_once_however_they_are_written(server, engine, t
     ways = ['{"band": true}', '{"band": 1}', '{"band": "1"}', '{"other": false, "band": true}', '{"band": 1.0}']
     answers = [frames(server.stream(run, options=way)) for way in ways]
     assert all(answer == answers[0] for answer in answers)
-    assert sum(count for key, count in server.drawn.items() if key[0] == run.key) == 2
+    assert sum(count for key, count in server.drawn.items() if key[1] == run.key) == 2
 
 
 def test_leaving_stops_a_run_that_nobody_else_watches(server, engine, toy):
@@ -172,11 +194,11 @@ def test_leaving_stops_a_run_that_nobody_else_watches(server, engine, toy):
     alone, both = server.stream(run, "one"), server.stream(run, "two")
     next(alone), next(both)
     assert server.request("POST", run.key, "leave", viewer="one")[1].status == 200
-    assert list(alone)[-1] == ("end", {"state": "left", "error": None})
+    assert list(alone)[-1] == ("end", {"state": "left", "error": None, "record": None})
     assert not run.final
     _, response = server.request("POST", run.key, "leave", viewer="two")
     assert json.loads(response.read()) == {"state": "stopped"}
-    assert list(both)[-1] == ("end", {"state": "stopped", "error": None})
+    assert list(both)[-1] == ("end", {"state": "stopped", "error": None, "record": None})
 
 
 def test_a_closed_page_stops_its_run_after_the_grace_time(server, engine, toy):
@@ -205,7 +227,7 @@ KEY = "toy-0123456789abcdef0123"
     [
         (KEY, {"viewer": "v"}, 404, "not known"),
         ("toy", {"viewer": "v"}, 400, "key:"),
-        ("../../etc/passwd", {"viewer": "v"}, 404, ""),
+        ("../../etc/passwd", {"viewer": "v"}, 400, "key:"),
         (KEY + "0" * 10_000, {"viewer": "v"}, 400, "key:"),
         (None, {}, 400, "viewer:"),
         (None, {"viewer": "<script>"}, 400, "viewer:"),
@@ -245,3 +267,44 @@ def test_a_closing_server_ends_its_streams(engine, toy):
     assert "end" not in [name for name, _ in sent]  # ended by the server: the page will try again
     server.close()
     run.stop("v")
+
+
+def test_a_browser_that_comes_back_is_not_sent_what_it_has(server, engine, toy):
+    run = engine.submit(toy(frames=5))
+    run.wait(PATIENCE)
+    whole = frames(server.stream(run))
+    assert [f["index"] for f in whole] == [0, 1, 2, 3, 4]
+    assert server.last == "5.4.1"
+    rest = frames(server.stream(run, last="3.2.1"))
+    assert [f["index"] for f in rest] == [3, 4]
+    assert rest[1]["panels"] == whole[4]["panels"]
+    for nonsense in ("x", "9" * 30, "1.2", "-1.0.0"):
+        assert len(frames(server.stream(run, last=nonsense))) == 5
+
+
+def test_the_limit_of_the_page_is_drawn_beside_a_sketch(server, engine, toy):
+    page = toy(frames=6)
+    engine.preview(page)
+    sketch = engine.sketch(page)
+    sketch.wait(PATIENCE)
+    sent = frames(server.stream(sketch, of=page.key))  # `draw` asserts that the theory has the page's frames
+    assert [f["index"] for f in sent] == [0]
+    _, response = server.request("GET", sketch.key, "stream", viewer="v", of="circle-0123456789abcdef0123")
+    assert response.status == 404
+    _, response = server.request("GET", sketch.key, "stream", viewer="v", of="<script>")
+    assert (response.status, "of:" in response.read().decode()) == (400, True)
+
+
+def test_a_viewer_has_only_so_many_streams(server, engine, toy):
+    run = engine.submit(toy(pause=LONG))
+    open_ones = [server.stream(run, "many") for _ in range(3)]
+    for stream in open_ones:
+        next(stream)
+    _, response = server.request("GET", run.key, "stream", viewer="many")
+    assert response.status == 429
+    assert "streams are open already" in response.read().decode()
+    run.stop("many")
+    for stream in open_ones:
+        list(stream)
+    _, response = server.request("GET", run.key, "stream", viewer="many")
+    assert response.status == 200

@@ -8,26 +8,43 @@ import time
 import numpy as np
 import pytest
 
+from ntk_core import experiments
 from ntk_core.engine import run as run_module
 from ntk_core.engine.cluster import theory_bytes
 from ntk_core.engine.deadlines import Deadlines
-from ntk_core.engine.preview import Preview, PreviewCache
+from ntk_core.engine.previews import Preview, PreviewCache
 from ntk_core.engine.run import Run
 from ntk_core.engine.runs import Runs
 from ntk_core.engine.viewers import Viewers
+from ntk_core.runs.parts import Part
 from ntk_core.runs.plan import Plan
-from ntk_core.runs.snapshot import Snapshot, labelled
+from ntk_core.runs.result import Increment
+from ntk_core.runs.theory import Theory
 
-SIZE = 10_000
+HEAVY = 2_500  # numbers
+SIZE = 4 * HEAVY  # bytes
 
 
-def snapshot(index: int, progress: float = 0.5, complete: bool = True) -> bytes:
-    return Snapshot(index, float(index), labelled(x=(("x",), np.zeros(SIZE, np.uint8))), complete, progress).to_bytes()
+def increment(index: int, progress: float = 0.5) -> bytes:
+    values = {"values": np.zeros(HEAVY, np.float32), "pid": np.float32(1), "threads": np.float32(1)}
+    return Increment({"time": index, "who": 0}, values, progress).to_bytes()
+
+
+def made(toy, nonce: int = 0, **fields) -> Run:
+    """A run of SIZE bytes, with one part."""
+    spec = toy(**({"nonce": nonce, "frames": 1, "heavy": HEAVY} | fields))
+    run = Run(spec, f"task-{nonce}", experiments.load("toy").schema(spec), lambda run: None)
+    run.begin([Part("all", seconds=1.0)])
+    return run
+
+
+def accept(run: Run, number: int, index: int, progress: float = 0.5) -> None:
+    run.accept(next(iter(run.parts)), number, [increment(index, progress)], progress)
 
 
 def ended_run(toy, nonce: int) -> Run:
-    run = Run(toy(nonce=nonce), f"task-{nonce}", lambda run: None)
-    run.accept(0, snapshot(0))
+    run = made(toy, nonce)
+    accept(run, 0, 0)
     run.end("finished")
     return run
 
@@ -44,7 +61,7 @@ def test_ended_runs_are_forgotten_oldest_first(toy):
 
 def test_watched_and_running_runs_stay(toy):
     runs = Runs(limit=1)
-    watched, going, last = ended_run(toy, 0), Run(toy(nonce=1), "task-1", lambda run: None), ended_run(toy, 2)
+    watched, going, last = ended_run(toy, 0), made(toy, 1), ended_run(toy, 2)
     watched.viewers.connect("somebody")
     for run in (watched, going, last):
         runs.add(run)
@@ -57,47 +74,47 @@ def test_watched_and_running_runs_stay(toy):
 
 def test_previews_stay_within_their_bytes():
     cache = PreviewCache(limit=100)
-    theory = Snapshot(0, 0.0, {})
     for key in "abcd":
-        cache.put(key, Preview(theory, Plan((), 0, 0.0), bytes=40))
+        cache.put(key, Preview(None, Theory({}), Plan((), 0, 0.0), bytes=40))
         cache.get("a")
     assert [key for key in "abcd" if cache.get(key)] == ["a", "d"]
 
 
-def test_size_counts_what_is_kept(toy):
-    run = Run(toy(), "task", lambda run: None)
+def test_size_is_that_of_the_result(toy):
+    run = made(toy)
+    assert SIZE <= run.size < 1.1 * SIZE
     for number in range(5):
-        run.accept(number, snapshot(0, complete=False))
-    assert SIZE < run.bytes < 1.1 * SIZE
+        accept(run, number, 0)
+    assert SIZE <= run.size < 1.1 * SIZE
 
 
-def test_late_editions_do_not_replace_newer_ones(toy):
-    run = Run(toy(), "task", lambda run: None)
-    run.accept(2, snapshot(0, 0.3))
-    run.accept(1, snapshot(0, 0.2, complete=False))
-    run.accept(0, snapshot(0, 0.1))
-    assert [(f.number, f.snapshot.complete, f.snapshot.progress) for f in run.frames] == [(2, True, 0.3)]
+def test_a_message_that_comes_again_changes_nothing(toy):
+    run = made(toy, frames=3)
+    for number in (0, 1, 0, 1, 1):
+        accept(run, number, number, 0.3 * (number + 1))
+    assert [(f.index, f.number, f.complete) for f in run.frames] == [(0, 1, True), (1, 1, True)]
+    assert run.progress == pytest.approx(0.6)
 
 
 def test_nothing_is_accepted_after_the_end(toy):
-    run = Run(toy(), "task", lambda run: None)
-    run.accept(0, snapshot(0))
+    run = made(toy, frames=3)
+    accept(run, 0, 0)
     run.end("stopped")
-    run.accept(1, snapshot(1))
+    accept(run, 1, 1)
     assert not run.end("finished")
     assert run.state == "stopped"
-    assert len(run.snapshots) == 1
+    assert len(run.frames) == 1
 
 
 def test_remaining_follows_the_pace_so_far(toy, monkeypatch):
     now = 1000.0
     monkeypatch.setattr(run_module.time, "monotonic", lambda: now)
-    run = Run(toy(), "task", lambda run: None)
+    run = made(toy)
     assert run.elapsed == 0
     assert run.remaining is None
     run.start()
     now += 10
-    run.accept(0, snapshot(0, progress=0.2))
+    accept(run, 0, 0, 0.2)
     assert run.elapsed == 10
     assert run.remaining == pytest.approx(40)
     now += 4
@@ -170,10 +187,10 @@ def test_a_thousand_ended_runs_take_no_more_than_a_hundred(toy, ending, state, s
     runs = Runs(limit=5 * SIZE)
     counts = []
     for nonce in range(1000):
-        run = Run(toy(nonce=nonce), f"task-{nonce}", lambda run: None)
+        run = made(toy, nonce, heavy=HEAVY if size else 0, frames=1 if size else 0)
         runs.add(run)
         if size:
-            run.accept(0, snapshot(0))
+            accept(run, 0, 0)
         ENDINGS[ending](run)
         run.end(state)
         runs.ended(run)
@@ -187,11 +204,11 @@ def test_running_runs_count_too(toy):
     old = ended_run(toy, 0)
     runs.add(old)
     runs.ended(old)
-    going = Run(toy(nonce=1), "task-1", lambda run: None)
+    going = made(toy, 1)
     runs.add(going)
-    going.accept(0, snapshot(0))
+    accept(going, 0, 0)
     going.viewers.connect("somebody")
-    runs.add(Run(toy(nonce=2), "task-2", lambda run: None))
+    runs.add(made(toy, 2))
     assert runs.get(old.key) is None
     assert runs.get(going.key) is going
 
@@ -224,3 +241,26 @@ def test_deadlines_pass_in_order_and_cancelled_ones_never():
 )
 def test_the_theory_worker_has_room_and_heeds_the_limit(asked, machine, expected):
     assert theory_bytes(asked, machine) == expected
+
+
+def test_a_run_that_nobody_watches_goes_on_for_a_while(abandoned):
+    viewers = Viewers(lambda: abandoned.append(1), grace=0.05, patience=0.4)
+    viewers.connect("a")
+    viewers.disconnect("a")
+    time.sleep(0.25)
+    assert not abandoned
+    viewers.connect("b")  # somebody comes back
+    time.sleep(0.4)
+    assert not abandoned
+    viewers.disconnect("b")
+    time.sleep(0.7)
+    assert abandoned == [1]
+    assert not viewers.left
+
+
+def test_who_stops_a_run_is_not_waited_for(abandoned):
+    viewers = Viewers(lambda: abandoned.append(1), grace=10, patience=10)
+    viewers.connect("a")
+    viewers.leave("a")
+    assert abandoned == [1]
+    assert viewers.left

@@ -1,5 +1,7 @@
 """Networks of several widths and seeds side by side, and what is predicted of them beforehand."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from ntk_core.progress import listening
 from ntk_core.runs import machine
 from ntk_core.runs import plan as budget
 from ntk_core.runs.lockstep import train_together
+from ntk_core.runs.parts import Part, spread, units
 from ntk_core.runs.plan import Plan, plan_training
 from ntk_core.runs.spec import TrainingSpec
 from ntk_core.training.train import train
@@ -26,13 +29,12 @@ def spec(**fields):
 
 def test_every_group_reaches_a_time_before_any_goes_on():
     updates = list(train_together(spec(), X, Y, n_in=2))
-    order = [(u.index, u.width_index) for u in updates]
+    order = [(u.index, u.unit.width_index) for u in updates]
     assert order == sorted(order)
     for index, time in enumerate(spec().times):
         here = [u for u in updates if u.index == index]
         assert {u.time for u in here} == {time}
-        assert [u.complete for u in here] == [False] * (len(here) - 1) + [True]
-        seen = sorted((u.width_index, s) for u in here for s in range(u.seeds.start, u.seeds.stop))
+        seen = sorted((u.unit.width_index, s) for u in here for s in range(u.unit.first, u.unit.last))
         assert seen == [(w, s) for w in range(2) for s in range(3)]
     progress = [u.progress for u in updates]
     assert progress == sorted(progress)
@@ -155,6 +157,29 @@ def test_memory_sizes_are_read(text, value):
 def test_wrong_memory_sizes_are_named(text):
     with pytest.raises(ValueError, match="NTK_MEMORY_LIMIT"):
         machine.parse_bytes(text)
+
+
+def test_a_long_run_is_cut_and_a_short_one_is_not(monkeypatch):
+    long = plan_training(spec(widths=(500, 10_000), seeds=10, time=200.0), 100, 98, 2)
+    assert long.groups[1].batch < 10  # what takes long
+    short = plan_training(spec(widths=(50, 100), seeds=10), 4, 50, 2)
+    assert [group.batch for group in short.groups] == [10, 10]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 7, 50])
+def test_units_are_dealt_out_whole_and_evenly(workers):
+    asked = spec(widths=(500, 2000, 10_000), seeds=10, time=200.0)
+    plan = plan_training(asked, 100, 98, 2)
+    everything = units(asked, plan)
+    parts = spread(asked, plan, workers)
+    places = [place for part in parts for place in part.places]
+    assert len(places) == len(everything)
+    assert all(unit.place in places for unit in everything)
+    loads = [part.seconds for part in parts]
+    # The longest first leaves nobody with more than its share and one unit.
+    assert max(loads) <= sum(loads) / len(parts) + max(unit.seconds for unit in everything)
+    assert len({part.name for part in parts}) == len(parts)
+    assert [Part.from_json(json.loads(json.dumps(part.to_json()))) for part in parts] == list(parts)
 
 
 def test_sampling_follows_few_points_more_closely():
