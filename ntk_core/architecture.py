@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 
 MAX_DEPTH = 100
 MAX_WIDTH = 10_000_000
+MAX_W_STD = 10.0
 
 
 @dataclass(frozen=True)
 class Architecture:
     """A network of `depth` weight matrices, hence `depth - 1` hidden layers (paper, section 2).
 
-    With a_0 = x, the network computes h_{l+1} = W_l a_l / sqrt(n_l) + beta b_l and a_l = sigma(h_l); its output is
-    h_L. All parameters are iid N(0, 1) at initialization.
+    With a_0 = x, the network computes h_{l+1} = w_std W_l a_l / sqrt(n_l) + beta b_l and a_l = sigma(h_l); its
+    output is h_L. All parameters are iid N(0, 1) at initialization. The paper has w_std = 1.
 
     Args:
         depth: number of weight matrices L, 1 to 100.
@@ -32,6 +33,7 @@ class Architecture:
         beta: factor of the biases, >= 0.
         n_in: dimension of the inputs.
         n_out: number of outputs.
+        w_std: standard deviation of the weights before the factor 1 / sqrt(n_l), above 0 and at most 10.
 
     Raises:
         ValueError: the sentence names the field and what is allowed.
@@ -43,6 +45,7 @@ class Architecture:
     beta: float = 0.1
     n_in: int = 2
     n_out: int = 1
+    w_std: float = 1.0
 
     def __post_init__(self) -> None:
         self._set("depth", _whole("depth", self.depth, MAX_DEPTH))
@@ -60,11 +63,12 @@ class Architecture:
             self._set("width", _whole("width", self.width, MAX_WIDTH))
         self._set("n_in", _whole("n_in", self.n_in, MAX_WIDTH))
         self._set("n_out", _whole("n_out", self.n_out, MAX_WIDTH))
-        if isinstance(self.beta, bool) or not isinstance(self.beta, numbers.Real) or not math.isfinite(self.beta):
-            raise ValueError(f"beta: must be a finite number >= 0, got {self.beta!r}")
-        self._set("beta", float(self.beta))
+        self._set("beta", _real("beta", self.beta, "a finite number >= 0"))
         if self.beta < 0:
             raise ValueError(f"beta: must be >= 0, got {self.beta}")
+        self._set("w_std", _real("w_std", self.w_std, f"a number above 0 and at most {MAX_W_STD:g}"))
+        if not 0 < self.w_std <= MAX_W_STD:
+            raise ValueError(f"w_std: must be above 0 and at most {MAX_W_STD:g}, got {self.w_std}")
         if isinstance(self.activation, str):
             check_activation(self.activation)
 
@@ -89,6 +93,13 @@ class Architecture:
         from ntk_core.activations.table import get
 
         return get(self.activation)
+
+
+def _real(field: str, value: object, allowed: str) -> float:
+    """The value as a plain finite float, NumPy's numbers included."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+        raise ValueError(f"{field}: must be {allowed}, got {value!r}")
+    return float(value)
 
 
 def _whole(field: str, value: object, largest: int) -> int:

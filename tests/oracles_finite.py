@@ -26,21 +26,23 @@ def parameters(widths: Sequence[int], seed: int) -> Parameters:
     ]
 
 
-def network(sigma: Callable[[Tensor], Tensor], beta: float, theta: Parameters, X: Tensor) -> Tensor:
+def network(sigma: Callable[[Tensor], Tensor], beta: float, theta: Parameters, X: Tensor, w_std: float = 1.0) -> Tensor:
     """Section 2 of the paper, line by line: (N, n_in) -> (N, n_out)."""
     a = X
     for layer, (W, b) in enumerate(theta):
-        h = a @ W.T / math.sqrt(W.shape[1]) + beta * b
+        h = w_std * (a @ W.T) / math.sqrt(W.shape[1]) + beta * b
         a = sigma(h) if layer < len(theta) - 1 else h
     return a
 
 
-def tangent_kernel(sigma: Callable[[Tensor], Tensor], beta: float, theta: Parameters, X: Tensor) -> Tensor:
+def tangent_kernel(
+    sigma: Callable[[Tensor], Tensor], beta: float, theta: Parameters, X: Tensor, w_std: float = 1.0
+) -> Tensor:
     """Section 4 with the Jacobian written out: (N, N, n_out, n_out)."""
     flat = [p for pair in theta for p in pair]
 
     def f(*values: Tensor) -> Tensor:
-        return network(sigma, beta, list(zip(values[::2], values[1::2], strict=True)), X)
+        return network(sigma, beta, list(zip(values[::2], values[1::2], strict=True)), X, w_std)
 
     jacobians = torch.autograd.functional.jacobian(f, tuple(flat))
     J = torch.cat([j.flatten(2) for j in jacobians], -1)  # (N, n_out, P)
@@ -56,12 +58,13 @@ def gradient_descent(
     rate: float,
     steps: int,
     momentum: float = 0.0,
+    w_std: float = 1.0,
 ) -> Parameters:
     """theta after that many steps on cost(f(X)), by autograd."""
     flat = [p.clone().requires_grad_() for pair in theta for p in pair]
     velocity = [torch.zeros_like(p) for p in flat]
     for _ in range(steps):
-        f = network(sigma, beta, list(zip(flat[::2], flat[1::2], strict=True)), X)
+        f = network(sigma, beta, list(zip(flat[::2], flat[1::2], strict=True)), X, w_std)
         gradients = torch.autograd.grad(cost(f), flat)
         with torch.no_grad():
             for p, v, g in zip(flat, velocity, gradients, strict=True):

@@ -100,14 +100,15 @@ def limiting_kernels_by_definition(
     y: Sequence[float],
     depth: int,
     beta: float,
+    w_std: float = 1.0,
 ) -> tuple[float, float]:
     """Sigma_L and Theta_L for one pair of points: the paper's recursion on three numbers, nothing shared."""
-    n = len(x)
-    q_u, q_v, cov = (float(np.dot(a, b)) / n + beta**2 for a, b in ((x, x), (y, y), (x, y)))
+    n, w2 = len(x), w_std**2
+    q_u, q_v, cov = (w2 * float(np.dot(a, b)) / n + beta**2 for a, b in ((x, x), (y, y), (x, y)))
     ntk = cov
     for _ in range(depth - 1):
         slope = dual_derivative(q_u, q_v, cov)
         q_u, q_v, cov = (dual(q_u, q_u, q_u), dual(q_v, q_v, q_v), dual(q_u, q_v, cov))
-        q_u, q_v, cov = q_u + beta**2, q_v + beta**2, cov + beta**2
-        ntk = ntk * slope + cov
+        q_u, q_v, cov = w2 * q_u + beta**2, w2 * q_v + beta**2, w2 * cov + beta**2
+        ntk = w2 * ntk * slope + cov
     return cov, ntk

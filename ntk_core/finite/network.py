@@ -147,7 +147,7 @@ class Network:
     def features(self, X: Any, done: Pass | None = None) -> Features:
         """The tangent features at X (N, n_in): one forward pass, unless it is `done`, and one backward."""
         done = self.forward(X) if done is None else done
-        return Features(done, self.backward(done), self.arch.beta)
+        return Features(done, self.backward(done), self.arch.beta, self.arch.w_std)
 
     @contextmanager
     def looking(self) -> Iterator[None]:
@@ -186,8 +186,8 @@ class Network:
         return Pass(activations, slopes, h)
 
     def preactivation(self, layer: int, a: Tensor) -> Tensor:
-        """h_{l+1} = W_l a_l / sqrt(n_l) + beta b_l: (S, N, n_l) -> (S, N, n_{l+1})."""
-        h = self.layers[layer].multiply(a).mul_(1 / math.sqrt(a.shape[-1]))
+        """h_{l+1} = w_std W_l a_l / sqrt(n_l) + beta b_l: (S, N, n_l) -> (S, N, n_{l+1})."""
+        h = self.layers[layer].multiply(a).mul_(self.arch.w_std / math.sqrt(a.shape[-1]))
         return h.add_(self.biases[layer][:, None, :], alpha=self.arch.beta)
 
     def backward(self, done: Pass, signal: Tensor | None = None) -> list[Tensor]:
@@ -207,7 +207,7 @@ class Network:
             back = self.layers[layer].multiply_transposed(delta).reshape(S, K, N, -1)
             slope = done.slopes[layer]
             assert slope is not None
-            deltas.append(back.mul_(1 / math.sqrt(back.shape[-1])).mul_(slope[:, None]))
+            deltas.append(back.mul_(self.arch.w_std / math.sqrt(back.shape[-1])).mul_(slope[:, None]))
         return deltas[::-1]
 
     def direction(self, done: Pass, deltas: list[Tensor], coefficients: Tensor) -> Direction:
@@ -231,21 +231,21 @@ class Network:
             for factor, direction in moves:
                 a, D = direction.activations[layer], direction.signals[layer]
                 self.biases[layer].add_(D.sum(1), alpha=self.arch.beta * factor)
-                products.append((D * (factor / math.sqrt(a.shape[-1])), a))
+                products.append((D * (factor * self.arch.w_std / math.sqrt(a.shape[-1])), a))
             weights.add(*products)
 
     def pushforward(self, done: Pass, directions: list[tuple[float, Direction]]) -> Tensor:
         """J v for v = sum of factor x direction: how f moves with the parameters, (S, N, n_out)."""
-        dh = None
+        dh, w = None, self.arch.w_std
         for layer, a in enumerate(done.activations):
             moved = torch.zeros((), dtype=self.dtype, device=self.device)
             for factor, direction in directions:
                 D = direction.signals[layer]
-                overlap = (a @ direction.activations[layer].mT) / a.shape[-1] + self.arch.beta**2
+                overlap = (a @ direction.activations[layer].mT) * (w**2 / a.shape[-1]) + self.arch.beta**2
                 moved = moved + factor * (overlap @ D)
             slope = done.slopes[layer]
             if dh is not None and slope is not None:
-                moved = moved + self.layers[layer].multiply(slope * dh) / math.sqrt(a.shape[-1])
+                moved = moved + self.layers[layer].multiply(slope * dh) * (w / math.sqrt(a.shape[-1]))
             dh = moved
         assert dh is not None
         return dh

@@ -14,17 +14,18 @@ from ntk_core.finite.passes import Pass
 class Features:
     """A network's tangent features at N points, factored layer by layer: a_l and delta_{l+1}.
 
-    The gradient of output k at x with respect to W_l is delta_{l+1}(x) a_l(x)^T / sqrt(n_l), of rank one; so the
-    features are never written out, and the kernel is a sum of products of two small Gram matrices.
+    The gradient of output k at x with respect to W_l is w_std delta_{l+1}(x) a_l(x)^T / sqrt(n_l), of rank one;
+    so the features are never written out, and the kernel is a sum of products of two small Gram matrices.
     """
 
     done: Pass
     deltas: list[Tensor]  # delta_{l+1}, l = 0..L-1: (S, n_out, N, n_{l+1})
     beta: float
+    w_std: float = 1.0
 
 
 def tangent_kernel(left: Features, right: Features) -> Tensor:
-    r"""Theta(x, x') = sum_l (a_l(x) . a_l(x') / n_l + beta^2) (delta_{l+1}(x) . delta_{l+1}(x')).
+    r"""Theta(x, x') = sum_l (w_std^2 a_l(x) . a_l(x') / n_l + beta^2) (delta_{l+1}(x) . delta_{l+1}(x')).
 
     Args:
         left: features at N points.
@@ -33,14 +34,14 @@ def tangent_kernel(left: Features, right: Features) -> Tensor:
     Returns:
         (S, N, M) for one output, else (S, N, M, n_out, n_out).
     """
-    beta2 = left.beta**2
+    beta2, w2 = left.beta**2, left.w_std**2
     S, K, N, _ = left.deltas[0].shape
     M = right.deltas[0].shape[2]
     total = torch.zeros((), dtype=left.deltas[0].dtype, device=left.deltas[0].device)
     for a, delta, a2, delta2 in zip(
         left.done.activations, left.deltas, right.done.activations, right.deltas, strict=True
     ):
-        forward = (a @ a2.mT).mul_(1 / a.shape[-1]).add_(beta2)  # (S, N, M)
+        forward = (a @ a2.mT).mul_(w2 / a.shape[-1]).add_(beta2)  # (S, N, M)
         backward = delta.reshape(S, K * N, -1) @ delta2.reshape(S, K * M, -1).mT
         if K == 1:
             total = total + backward.mul_(forward)

@@ -20,8 +20,9 @@ class ArcCosine(Recursion):
 
         E[s s] = (2 B / pi) sqrt(q_u q_v) c          E[s' s'] = (2 B / pi) p
 
-    (`duals.closed_forms.Homogeneous`; psi = 0 for relu). Both kernels are carried with their signs changed and divided
-    by sqrt(q_u q_v) of their layer. NumPy has the faster roots and arc cosines, torch products and sums in one pass.
+    (`duals.closed_forms.Homogeneous`; psi = 0 for relu), both times w_std^2. Both kernels are
+    carried with their signs changed and divided by sqrt(q_u q_v) of their layer. NumPy has the faster roots and arc
+    cosines, torch products and sums in one pass.
     """
 
     alone_up_to = 200**2
@@ -31,7 +32,7 @@ class ArcCosine(Recursion):
         duals = arch.sigma.duals
         assert isinstance(duals, Homogeneous)
         self.psi = np.pi / 2 * (duals.odd / duals.even - 1)
-        factor = np.sqrt(2 * duals.even / np.pi)
+        factor = arch.w_std * np.sqrt(2 * duals.even / np.pi)
         self.scales = []  # per layer: (a_u, a_v, b_u, b_v), so that the next one's m = a_u a_v c + b_u b_v
         for layer, pair in enumerate(self.sides):
             last = layer == len(self.sides) - 1

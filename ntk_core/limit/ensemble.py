@@ -65,7 +65,7 @@ class InfiniteEnsemble:
     One eigendecomposition, at construction, serves every time and all test points.
 
     Args:
-        arch: its depth, activation and beta define the limit; its width plays no part.
+        arch: its depth, activation, beta and w_std define the limit; its width plays no part.
         X_train: (N, n_in) array or tensor.
         y_train: (N,) or (N, n_out); with n_out = 1, each of several columns is a task of its own.
         rule: gradient flow (rate 1), or another rule of `ntk_core.rules`, whose time is steps x rate.

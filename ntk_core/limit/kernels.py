@@ -1,9 +1,9 @@
 """The infinite-width limit of a network's kernels (paper, section 4.1, Proposition 1 and Theorem 1).
 
-    Sigma_1 = x.x' / n_0 + beta^2                    Theta_1 = Sigma_1
-    Sigma_{l+1} = E[s(u) s(v)] + beta^2              Theta_{l+1} = Theta_l E[s'(u) s'(v)] + Sigma_{l+1}
+    Sigma_1 = w^2 x.x' / n_0 + beta^2                Theta_1 = Sigma_1
+    Sigma_{l+1} = w^2 E[s(u) s(v)] + beta^2          Theta_{l+1} = w^2 Theta_l E[s'(u) s'(v)] + Sigma_{l+1}
 
-with (u, v) ~ N(0, Sigma_l restricted to {x, x'}).
+with (u, v) ~ N(0, Sigma_l restricted to {x, x'}) and w = w_std, which is 1 in the paper.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def limiting_kernels(arch: Architecture, X: Any, X2: Any = None) -> Kernels:
     """Sigma_L and Theta_inf between X and X2.
 
     Args:
-        arch: depth, activation, beta and n_in matter; widths do not.
+        arch: depth, activation, beta, w_std and n_in matter; widths do not.
         X: (N, n_in) points, array or tensor.
         X2: (M, n_in) points; X itself if not given, and then only half of the matrix is computed.
 

@@ -34,7 +34,7 @@ class Recursion:
     buffers, sign = 1, 1
 
     def __init__(self, arch: Architecture, X: Floats, X2: Floats | None = None):
-        self.beta2 = arch.beta**2
+        self.beta2, self.w2 = arch.beta**2, arch.w_std**2
         self.symmetric = X2 is None
         self.left = _with_bias(arch, X)
         self.right = self.left if X2 is None else _with_bias(arch, X2)
@@ -53,8 +53,8 @@ class Recursion:
             left = duals.side(q_u, largest)
             right = left if self.symmetric else duals.side(q_v, largest)
             sides.append((left, right))
-            q_u, q_v = left.diagonal[0] + self.beta2, right.diagonal[0] + self.beta2
-            ntk = ntk * left.diagonal[1] + q_u
+            q_u, q_v = (self.w2 * side.diagonal[0] + self.beta2 for side in (left, right))
+            ntk = self.w2 * ntk * left.diagonal[1] + q_u
         self.diagonal = np.stack([q_u, ntk])
         return sides
 
@@ -105,15 +105,17 @@ class Recursion:
                 # Points with themselves come from the variances; here they would only make series long.
                 _clear_diagonal(cov, rows, columns)
             value, slope = tile(rows, columns, cov)
+            if self.w2 != 1.0:
+                value = np.multiply(value, self.w2, out=nngp)
             cov = np.add(value, self.beta2, out=nngp)
             both = torch.from_numpy(ntk)
-            torch.addcmul(torch.from_numpy(cov), both, torch.from_numpy(slope), out=both)
+            torch.addcmul(torch.from_numpy(cov), both, torch.from_numpy(slope), value=self.w2, out=both)
 
 
 def _with_bias(arch: Architecture, X: Floats) -> Floats:
-    """Rows (x / sqrt(n_0), beta), whose products are Sigma_1."""
+    """Rows (w_std x / sqrt(n_0), beta), whose products are Sigma_1."""
     out = np.empty((len(X), arch.n_in + 1))
-    np.multiply(X, 1 / np.sqrt(arch.n_in), out=out[:, :-1])
+    np.multiply(X, arch.w_std / np.sqrt(arch.n_in), out=out[:, :-1])
     out[:, -1] = arch.beta
     return out
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ntk_core import Architecture, Network
+from ntk_core import Architecture, GradientDescent, Network, limiting_kernels, train
 from tests import oracles_finite as naive
 from tests.oracles import oracle
 
@@ -43,6 +43,60 @@ def test_tangent_kernel_is_the_gram_matrix_of_the_jacobian(activation, sigma, n_
     torch.testing.assert_close(network.tangent_kernel(X[:2], X[2:]), expected[:2, 2:], rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("n_out", [1, 2])
+@pytest.mark.parametrize("w_std", [0.6, 1.8])
+def test_the_weights_deviation_is_in_outputs_kernel_and_movement(w_std, n_out):
+    """With beta = 1: f, the kernel and J v against autograd; a move of the parameters against the moved network."""
+    arch = Architecture(4, (7, 6, 5), "tanh", 1.0, n_in=3, n_out=n_out, w_std=w_std)
+    theta = naive.parameters(arch.widths, seed=1)
+    network = Network.from_parameters(arch, [W for W, _ in theta], [b for _, b in theta])
+    X = torch.randn(5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    expected = naive.tangent_kernel(torch.tanh, 1.0, theta, X, w_std)
+    torch.testing.assert_close(network(X), naive.network(torch.tanh, 1.0, theta, X, w_std), rtol=1e-12, atol=1e-12)
+    kernel = network.tangent_kernel(X)
+    torch.testing.assert_close(kernel.reshape(expected.shape), expected, rtol=1e-12, atol=1e-12)
+
+    features = network.features(X)
+    coefficients = torch.randn(1, n_out, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    direction = network.direction(features.done, features.deltas, coefficients)
+    moved = torch.einsum("nmkl,slm->snk", expected, coefficients)  # J J^T c
+    torch.testing.assert_close(network.pushforward(features.done, [(1.0, direction)]), moved, rtol=1e-11, atol=1e-11)
+    before, step = network(X), 1e-6
+    network.shift((step, direction))
+    ahead = network(X)
+    network.shift((-2 * step, direction))
+    torch.testing.assert_close((ahead - network(X)) / (2 * step), moved[0], rtol=1e-6, atol=1e-7)
+    network.shift((step, direction))
+    torch.testing.assert_close(network(X), before, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("beta", [0.1, 1.0])
+def test_gradient_descent_with_a_weights_deviation_is_autograds(beta):
+    arch = Architecture(3, (8, 7), "tanh", beta, n_in=2, w_std=1.5)
+    theta = naive.parameters(arch.widths, seed=4)
+    network = Network.from_parameters(arch, [W for W, _ in theta], [b for _, b in theta])
+    X = torch.randn(4, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
+    y = X[:, :1] - 0.5
+    last = list(train(network, X, y, [0, 2.0], rule=GradientDescent(0.1), method="steps"))[-1]
+    after = naive.gradient_descent(
+        torch.tanh, beta, theta, X, lambda f: (f - y).square().mean() / 2, 0.1, 20, w_std=1.5
+    )
+    expected = naive.network(torch.tanh, beta, after, X, 1.5)
+    torch.testing.assert_close(last.outputs.reshape(4, 1), expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("weights", ["dense", "sampled"])
+def test_wide_networks_with_a_weights_deviation_meet_their_limit(weights):
+    """relu keeps its size at w_std = sqrt(2); half of the error of a mean over 300 seeds is what 2 % is."""
+    arch = Architecture(3, 256, "relu", 1.0, w_std=math.sqrt(2.0))
+    X = torch.tensor([[1.0, 0.0], [0.6, -0.8]])
+    kernels = Network.init(arch, range(300), weights=weights, points=X).tangent_kernel(X).double()
+    expected = limiting_kernels(arch, X).ntk
+    error = kernels.std(0) / math.sqrt(300)
+    assert float(((kernels.mean(0) - expected).abs() / error).max()) < 4.5
+    assert float((error / expected).max()) < 0.02
+
+
 @pytest.mark.parametrize("weights", ["dense", "sampled"])
 def test_tangent_kernel_is_symmetric_and_positive(weights):
     network = Network.init(Architecture(4, 64), 3, dtype=torch.float64, weights=weights, tolerance=1e-6)
@@ -69,8 +123,6 @@ def test_layers_of_one_seed_are_independent():
     """Correlated streams (a bias vector equal to a row of weights, say) would show in the variance of f."""
     arch = Architecture(4, 128, beta=1.0)
     X = torch.tensor([[1.0, 0.0]])
-    from ntk_core import limiting_kernels
-
     f = Network.init(arch, range(600), weights="dense")(X)[:, 0, 0].double()
     expected = float(limiting_kernels(arch, X).nngp[0, 0])
     # The variance of 600 nearly Gaussian numbers has relative deviation sqrt(2/600) = 0.058.

@@ -80,6 +80,40 @@ def test_the_tiled_recursion_is_the_recursion(name: str) -> None:
             assert [float(k[i, j]) for k in kernels] == pytest.approx(expected, rel=1e-9, abs=1e-10)
 
 
+@pytest.mark.parametrize("w_std", [0.5, 1.7])
+@pytest.mark.parametrize("name", ["relu", "abs", "leaky_relu", "erf", "tanh", "selu"])
+def test_the_weights_deviation_goes_through_every_layer(name: str, w_std: float) -> None:
+    """Both recursions, coincident points and the diagonal included, and the operator."""
+    sigma, X = activations.get(name), _points(3, 3)
+    arch = _arch(4, 3, activation=name, beta=1.0, w_std=w_std)
+    X = np.vstack([X, X[:1]])
+    kernels = limiting_kernels(arch, X)
+
+    def number(f: Any) -> Any:
+        return lambda *values: float(f(*values))
+
+    for i, j in ((0, 0), (0, 1), (0, 3), (1, 2)):
+        expected = limiting_kernels_by_definition(
+            number(sigma.dual), number(sigma.dual_derivative), X[i], X[j], 4, 1.0, w_std
+        )
+        # Where the slope bends, an error e of a correlation near 1 is one of sqrt(e) in the slope's dual.
+        assert [float(k[i, j]) for k in kernels] == pytest.approx(expected, rel=1e-7 if (i, j) == (0, 3) else 1e-9)
+    for kind, kernel in kernels._asdict().items():
+        operator = KernelOperator(arch, X, kind)
+        torch.testing.assert_close(operator @ torch.eye(4, dtype=torch.float64), kernel, rtol=1e-7, atol=1e-9)
+        torch.testing.assert_close(operator.diagonal(), kernel.diagonal())
+
+
+@pytest.mark.parametrize("slope", [0.0, -1.0, 0.3, 1.0])
+def test_without_biases_a_scale_of_the_weights_is_a_scale_of_the_kernel(slope: float) -> None:
+    X, sigma = _points(6, 3), activations.leaky_relu(slope)
+    once = limiting_kernels(_arch(4, 3, activation=sigma, beta=0.0), X)
+    for scaled, kernel in zip(
+        limiting_kernels(_arch(4, 3, activation=sigma, beta=0.0, w_std=1.3), X), once, strict=True
+    ):
+        torch.testing.assert_close(scaled, 1.3**8 * kernel, rtol=1e-12, atol=1e-14)
+
+
 @pytest.mark.parametrize("depth", DEPTHS)
 @pytest.mark.parametrize("name", activations.names())
 def test_properties_of_every_kernel(name: str, depth: int) -> None:
