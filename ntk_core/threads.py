@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -45,6 +46,17 @@ def alone(function: Callable[[], Result]) -> Result:
 
 
 _starting = threading.Lock()
+
+
+def _forget_threads() -> None:
+    """A forked child has this module but none of its threads, and perhaps a lock that nobody will open."""
+    global _starting
+    _starting = threading.Lock()
+    _started_pool.cache_clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)
 
 
 def _pool(threads: int) -> ThreadPoolExecutor:

@@ -43,6 +43,10 @@ _TRAINING = (
 
 _ADVANCED = (
     Control(
+        "w_std", "real", "Weight scale σ_w", "Standard deviation of the weights; the paper's is 1, √2 keeps relu's "
+        "kernels from shrinking with depth.", "advanced", limits=(0.01, 10), step=0.1,
+    ),
+    Control(
         "rule", "choice", "Update rule", "Gradient flow is the limit of small steps.", "advanced",
         {"gradient_descent": "gradient descent", "gradient_flow": "gradient flow", "momentum": "momentum"},
     ),

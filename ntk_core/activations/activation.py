@@ -37,8 +37,11 @@ class Activation:
     def dual_both(self, q_u: Any, q_v: Any, cov: Any) -> tuple[Tensor, Tensor]:
         """(E[s(u) s(v)], E[s'(u) s'(v)]) for (u, v) ~ N(0, [[q_u, cov], [cov, q_v]]); broadcasts, float64.
 
+        Errors are below 1e-9 of sqrt(E[s(u)^2] E[s(v)^2]) and of the same for s'.
+
         Raises:
-            ValueError: a variance is negative, or an argument is not finite.
+            ValueError: a variance is negative, |cov| is larger than sqrt(q_u q_v), or an argument is not finite; or the
+                activation grows or changes too fast for the variance.
         """
         arrays = [np.asarray(a.detach().cpu() if isinstance(a, Tensor) else a, np.float64) for a in (q_u, q_v, cov)]
         for what, values in zip(("q_u", "q_v", "cov"), arrays, strict=True):
@@ -46,7 +49,10 @@ class Activation:
                 raise ValueError(f"{what}: must be finite")
         if any((q < 0).any() for q in arrays[:2]):
             raise ValueError("q_u, q_v: variances must be >= 0")
-        value, slope = self.duals.both(*np.broadcast_arrays(*arrays))
+        q_u, q_v, cov = np.broadcast_arrays(*arrays)
+        if (np.abs(cov) > np.sqrt(q_u) * np.sqrt(q_v) * (1 + 1e-9)).any():
+            raise ValueError("cov: must be at most sqrt(q_u q_v) in size")
+        value, slope = self.duals.both(q_u, q_v, cov)
         return torch.as_tensor(value), torch.as_tensor(slope)
 
     def dual(self, q_u: Any, q_v: Any, cov: Any) -> Tensor:

@@ -14,7 +14,8 @@ from ntk_core.duals.mehler import Mehler
 
 RANGE = 20.0  # kinks are looked for between -RANGE and RANGE
 ORDERS = 8  # derivatives whose jumps at 0 are split off
-_SIDE = 1e-30  # "just right of 0"
+_SIDE, _NEAR = 1e-30, 1e-20  # "just right of 0"
+_DIFFERENCE = 1e-5  # of arguments, where a derivative is compared with differences
 
 
 def custom(
@@ -29,21 +30,26 @@ def custom(
         kinks: where f or a derivative of it jumps. Those found by looking at f' between -20 and 20 are added.
 
     Raises:
-        ValueError: f or its derivative returns another shape, or something that is not a finite number.
+        ValueError: f or its derivative returns another shape or precision, or something that is not a finite number;
+            it is not elementwise, not the same every time, or changes its argument; the derivative is not that of f.
     """
     kinks = kinks or ()
     slope = derivative or differentiate(f)
     probe = torch.linspace(-RANGE, RANGE, 4001, dtype=torch.float64)
     for what, function in (("the activation", f), ("its derivative", slope)):
         _check(name, what, function, probe)
+    _check_slope(name, f, slope, probe)
     for kink in kinks:
         if not np.isfinite(kink):
             raise ValueError(f"activation: kinks of {name!r} must be finite, got {kink}")
     # A bend of the slope itself, as elu has, also makes the series slow, so two derivatives are looked at.
-    looked_at = [f, slope, differentiate(slope if derivative is None else differentiate(f))]
+    bend = differentiate(slope if derivative is None else differentiate(f))
+    looked_at = [f, slope] + [bend] * _differentiable(bend)
     found = sorted({float(k) for k in kinks}.union(*(find_kinks(g) for g in looked_at)))
     jumps = jumps_at_zero(f) if 0.0 in found else []
-    return Activation(name, f, slope, Mehler(f, slope, jumps, found), not found, (f, derivative, tuple(found)))
+    return Activation(
+        name, f, slope, Mehler(f, slope, jumps, found, name=name), not found, (f, derivative, tuple(found))
+    )
 
 
 def differentiate(f: Elementwise) -> Elementwise:
@@ -84,23 +90,36 @@ def jumps_at_zero(f: Elementwise) -> list[float]:
 
     Beyond those the remainder's series is slower, and the error estimate of the series sees it.
     """
-    z = torch.tensor([-_SIDE, _SIDE], dtype=torch.float64, requires_grad=True)
+    z = torch.tensor([-_SIDE, _SIDE, -_NEAR, _NEAR], dtype=torch.float64, requires_grad=True)
     with torch.enable_grad():
         current, jumps = f(z), []
         for _ in range(ORDERS + 1):
-            jump = float((current[1] - current[0]).detach())
-            if not np.isfinite(jump):
+            jump, near = ((current[k + 1] - current[k]).item() for k in (0, 2))
+            # What changes between the two distances has no one-sided limit: a root's slope grows without end.
+            if not np.isfinite(jump) or abs(jump - near) > 1e-9 * max(1.0, abs(jump)):
                 break
             jumps.append(jump if abs(jump) > 1e-12 else 0.0)
             if not current.requires_grad:
                 break
-            (current,) = torch.autograd.grad(current.sum(), z, create_graph=True)
+            try:
+                (current,) = torch.autograd.grad(current.sum(), z, create_graph=True)
+            except RuntimeError:  # an operation whose derivative has none
+                break
     return jumps
 
 
-def _check(name: str, what: str, f: Elementwise, probe: Tensor) -> None:
+def _differentiable(f: Elementwise) -> bool:
+    """Whether automatic differentiation gets as far as this; some operations know only their first derivative."""
     try:
-        out = f(probe.clone())
+        return bool(torch.isfinite(f(torch.ones(1, dtype=torch.float64))).all())
+    except RuntimeError:
+        return False
+
+
+def _check(name: str, what: str, f: Elementwise, probe: Tensor) -> None:
+    given = probe.clone()
+    try:
+        out = f(given)
     except Exception as error:
         raise ValueError(f"activation: {what} of {name!r} cannot be evaluated: {error}") from error
     if not isinstance(out, Tensor) or out.shape != probe.shape:
@@ -108,6 +127,32 @@ def _check(name: str, what: str, f: Elementwise, probe: Tensor) -> None:
         raise ValueError(
             f"activation: {what} of {name!r} must return the shape it is given, {tuple(probe.shape)}, got {got}"
         )
+    if out.dtype != probe.dtype:
+        raise ValueError(
+            f"activation: {what} of {name!r} must return the precision it is given, {probe.dtype}, got {out.dtype}"
+        )
     if not bool(torch.isfinite(out).all()):
         bad = float(probe[~torch.isfinite(out)][0])
         raise ValueError(f"activation: {what} of {name!r} is not finite at {bad:g}")
+    if not torch.equal(given, probe):
+        raise ValueError(f"activation: {what} of {name!r} must leave its argument as it is, and changes it in place")
+    some = torch.arange(0, len(probe), 7)
+    if not torch.allclose(f(probe[some]), out[some], rtol=1e-9, atol=1e-12):
+        raise ValueError(
+            f"activation: {what} of {name!r} must be elementwise and the same every time: "
+            "some numbers alone give other values than among others"
+        )
+
+
+def _check_slope(name: str, f: Elementwise, slope: Elementwise, probe: Tensor) -> None:
+    """The derivative against differences of f; kinks may disagree, most points must not."""
+    with torch.no_grad():
+        z = probe[:-1] + 0.381966 * (probe[1] - probe[0])
+        rise = (f(z + _DIFFERENCE) - f(z - _DIFFERENCE)) / (2 * _DIFFERENCE)
+        wrong = (rise - slope(z)).abs() > 1e-3 * (1 + rise.abs())
+    if float(wrong.double().mean()) > 0.05:
+        at, given, risen = (float(t[wrong][0]) for t in (z, slope(z), rise))
+        raise ValueError(
+            f"activation: the derivative of {name!r} at {at:.4g} is {given:.6g}, but its values rise by {risen:.6g}; "
+            "give its derivative if it is not made of torch operations, or a function that changes more slowly"
+        )

@@ -83,11 +83,11 @@ def _exponential_unit(name: str, scale: float, alpha: float) -> Activation:
 
     # Jumps at 0 of the derivatives of order 0, 1, 2, ...: the exponential's are all alpha, the line's 1, 0, 0, ...
     jumps = [0.0, scale * (1 - alpha)] + [-scale * alpha] * 7
-    return Activation(name, value, derivative, Mehler(value, derivative, jumps), smooth=False)
+    return Activation(name, value, derivative, Mehler(value, derivative, jumps, name=name), smooth=False)
 
 
 def _smooth(name: str, value: Elementwise, derivative: Elementwise) -> Activation:
-    return Activation(name, value, derivative, Mehler(value, derivative))
+    return Activation(name, value, derivative, Mehler(value, derivative, analytic=True, name=name))
 
 
 def _named(name: str, slope: float, value: Elementwise, derivative: Elementwise) -> Activation:

@@ -86,9 +86,11 @@ def _roots(jumps: Sequence[float], q: Floats) -> Floats:
     return np.asarray(jumps)[:, None] * np.sqrt(q) ** np.arange(len(jumps))[:, None]
 
 
-def combined(sums: Floats, rho: Floats) -> Floats:
-    """angle P + sin(theta) R + S, from their values (3, ...) at rho."""
-    angle, sine = 0.25 + np.arcsin(rho) / (2 * np.pi), np.sqrt((1 - rho) * (1 + rho))
+def combined(sums: Floats, rho: Floats, sine: Floats | None = None) -> Floats:
+    """angle P + sin(theta) R + S, from their values (3, ...) at rho; sin(theta) from rho if not given."""
+    if sine is None:
+        sine = np.sqrt((1 - rho) * (1 + rho))
+    angle = 0.25 + np.arctan2(rho, sine) / (2 * np.pi)
     return angle * sums[0] + sine * sums[1] + sums[2]
 
 
@@ -98,7 +100,7 @@ def uniform_polynomials(jumps: Sequence[float], q: float) -> Floats:
     return np.einsum("i,pkij,j->pk", roots, _unit_products(len(jumps) - 1), roots)
 
 
-def product(jumps: Sequence[float], q_u: Floats, q_v: Floats, rho: Floats) -> Floats:
+def product(jumps: Sequence[float], q_u: Floats, q_v: Floats, rho: Floats, sine: Floats | None = None) -> Floats:
     """E[kappa(u) kappa(v)]: for pairs (P,), or for a tile (h, w) of variances (h, 1) and (1, w)."""
     if not any(jumps):
         return np.zeros_like(rho)
@@ -113,4 +115,4 @@ def product(jumps: Sequence[float], q_u: Floats, q_v: Floats, rho: Floats) -> Fl
                 part += torch.mm(left, torch.from_numpy(v)).numpy()
             else:
                 part += np.einsum("pi,ip->p", left.numpy(), v)
-    return combined(sums, rho)
+    return combined(sums, rho, sine)

@@ -5,11 +5,14 @@ With orthonormal Hermite polynomials h_k and a_k(q) = E[s(sqrt(q) z) h_k(z)],
     E[s(u) s(v)] = sum_k a_k(q_u) a_k(q_v) rho^k ,     rho = cov / sqrt(q_u q_v)
 
 and the derivative's dual is the same sum over the coefficients of s'. A part kappa that bends at 0 is split off: kappa
-with kappa has a closed form, and what is left converges fast, also where |rho| is near 1.
+with kappa has a closed form, and what is left converges fast, also where |rho| is near 1. Pairs that series reach too
+slowly are integrated directly. Errors are below 1e-9 of sqrt(E[s(u)^2] E[s(v)^2]); what cannot be known so well is
+refused.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,12 +22,18 @@ import numpy as np
 
 from ntk_core.duals import kinks as bends
 from ntk_core.duals import quadrature
-from ntk_core.duals.closed_forms import Duals, Floats, Pair, Side, TileFunction, correlation, inverse_root, scaled
-from ntk_core.duals.expansion import Expansion
-from ntk_core.duals.quadrature import Function
-from ntk_core.duals.series import Expansions, Ladder, Series
+from ntk_core.duals.closed_forms import ROUNDING, Duals, Floats, Pair, Side, TileFunction, inverse_root, scaled
+from ntk_core.duals.direct import Direct, Pairs
+from ntk_core.duals.expansion import SHARED_UP_TO, Expansion
+from ntk_core.duals.interpolation import through_nodes
+from ntk_core.duals.quadrature import Function, Panels, UnsettledError
+from ntk_core.duals.series import TABLES, Expansions, Ladder, Series, check_tables
 
 SAME = 1e-14  # variances that agree to this, relative, are one variance
+SETTLED = 1e-11  # relative change of a second moment on twice as many panels that is allowed
+SWAMPED = 1e4  # E[(z^j / j!)^2] over E[s^2] up to which a jump is split off: its root is the loss of digits
+AMPLIFIED = 1e-6  # error that the rounding of covariances may cause in nearly coincident points
+KEPT = 16  # panels of as many largest variances
 
 
 @dataclass
@@ -33,6 +42,7 @@ class ExpandedSide(Side):
 
     expansions: Expansions
     jumps: tuple[float, ...]
+    memory: int
 
     @property
     def uniform(self) -> bool:
@@ -47,47 +57,59 @@ class Mehler(Duals):
         value: s, a function of tensors.
         derivative: s'.
         jumps: jumps at 0 of s, s', s'', ... that are split off; empty for an analytic function.
-        kinks: where s is not analytic, 0 included if it is among them. Kinks that are not split off make the series
-            slow; pairs of points for which it is too slow are integrated directly.
+        kinks: where s may jump or bend, 0 included if it is among them. Others are found, at some cost.
+        analytic: whether s is known to be analytic within 1 of the real line, and of size 1 there.
+        name: what the activation is called where it is refused.
     """
 
     def __init__(
-        self, value: Function, derivative: Function, jumps: Sequence[float] = (), kinks: Sequence[float] | None = None
+        self,
+        value: Function,
+        derivative: Function,
+        jumps: Sequence[float] = (),
+        kinks: Sequence[float] | None = None,
+        analytic: bool = False,
+        name: str = "custom",
     ):
         self.functions = (value, derivative)
         self.jumps = tuple(jumps)
         self.kinks = tuple(kinks) if kinks is not None else ((0.0,) if len(jumps) else ())
+        self.analytic, self.name = analytic, name
+        self._panels: OrderedDict[float, Panels] = OrderedDict()
 
-    def both(self, q_u: Any, q_v: Any, cov: Any) -> Pair:
+    def given(self, q_u: Any, q_v: Any, cov: Any, sine: Any) -> Pair:
         """Any shapes that broadcast; variances are grouped by value first."""
-        shape = np.broadcast_shapes(*(np.shape(a) for a in (q_u, q_v, cov)))
-        q_u, q_v, cov = (np.broadcast_to(np.asarray(a, np.float64), shape).ravel() for a in (q_u, q_v, cov))
+        shape = np.broadcast_shapes(*(np.shape(a) for a in (q_u, q_v, cov, sine)))
+        q_u, q_v, cov, sine = (np.broadcast_to(np.asarray(a, np.float64), shape).ravel() for a in (q_u, q_v, cov, sine))
         distinct, where = np.unique(np.concatenate([q_u, q_v]), return_inverse=True)
         jumps = self.split(float(distinct.max(initial=0.0)))
-        expansions = self._expand(distinct, jumps)
-        rho = correlation(q_u, q_v, cov)
+        expansions = self._expand(distinct, jumps, TABLES)
+        rho = np.clip(cov * inverse_root(q_u) * inverse_root(q_v), -1.0, 1.0)
         largest = _largest(rho)
-        series = Ladder(expansions, expansions).reaching(largest).series
+        series = Ladder(expansions, expansions, memory=TABLES).reaching(largest).series
         at = (where[: cov.size], where[cov.size :])
         value, slope = self._duals(
-            series, jumps, q_u, q_v, rho, largest, lambda top: [s.sum(rho, top, *at) for s in series]
+            series, jumps, q_u, q_v, rho, sine, largest, lambda top: [s.sum(rho, top, *at) for s in series]
         )
         return value.reshape(shape), slope.reshape(shape)
 
     def diagonal(self, q: Floats) -> Pair:
         """By quadrature in one dimension, so that it never depends on where a series is cut."""
-        flat = np.ravel(q)
-        value, slope = (quadrature.second_moment(f, self.kinks, flat).reshape(np.shape(q)) for f in self.functions)
-        return value, slope
+        flat = np.ravel(np.asarray(q, np.float64))
+        panels = self.panels(float(flat.max(initial=0.0)))
+        value, slope = through_nodes(
+            lambda variances: np.stack([panels.second_moment(f, variances) for f in self.functions]), flat
+        )
+        return value.reshape(np.shape(q)), slope.reshape(np.shape(q))
 
-    def side(self, q: Floats, largest: float) -> ExpandedSide:
+    def side(self, q: Floats, largest: float, memory: int = TABLES) -> ExpandedSide:
         """Expansions at the distinct variances; an analytic function's second moment comes with them."""
         distinct = q[:1] if np.ptp(q) <= SAME * q.max() else q
         jumps = self.split(largest)
-        expansions = self._expand(distinct, jumps)
-        diagonal = self.diagonal(distinct) if self.kinks else (expansions[0].moment, expansions[1].moment)
+        expansions = self._expand(distinct, jumps, memory)
+        diagonal = self.diagonal(distinct) if any(jumps) else (expansions[0].moment, expansions[1].moment)
         value, slope = (np.broadcast_to(d, q.shape) for d in diagonal)
-        return ExpandedSide(q, (value, slope), expansions, jumps)
+        return ExpandedSide(q, (value, slope), expansions, jumps, memory)
 
     def tile(self, left: Side, right: Side) -> TileFunction:
         """Sums of the same series tile by tile; plain polynomials where all points share one variance."""
@@ -95,8 +117,9 @@ class Mehler(Duals):
         assert isinstance(right, ExpandedSide)
         jumps, every = left.jumps, slice(None)
         uniform = float(left.q[0]) if left.uniform and right.uniform else None
-        ladder = Ladder(left.expansions, right.expansions, jumps, uniform)
+        ladder = Ladder(left.expansions, right.expansions, jumps, uniform, left.memory)
         inverse_u, inverse_v = inverse_root(left.q)[:, None], inverse_root(right.q)[None, :]
+        doubtful, pairs = self._amplifies(left, right), self._pairs(left.q, right.q)
 
         def function(rows: slice, columns: slice, cov: Floats) -> Pair:
             rho = scaled(inverse_u[rows], inverse_v[:, columns], cov)
@@ -104,25 +127,69 @@ class Mehler(Duals):
             u, v = left.q[rows, None], right.q[None, columns]
             largest = _largest(rho)
             rung = ladder.reaching(largest)
-            if rung.polynomials is not None:
-                return self._duals(rung.series, (), u, v, rho, largest, partial(rung.polynomials, rho))
-            return self._duals(
-                rung.series, jumps, u, v, rho, largest, lambda top: [s.sum(rho, top, *at) for s in rung.series]
+            sums, bent = rung.polynomials, rung.polynomials is None
+            value, slope = self._duals(
+                rung.series,
+                jumps if bent else (),
+                u,
+                v,
+                rho,
+                None,
+                largest,
+                (lambda top: [s.sum(rho, top, *at) for s in rung.series]) if sums is None else partial(sums, rho),
+                pairs,
             )
+            if doubtful:
+                self._check_digits(u, v, left.diagonal[0][rows, None], right.diagonal[0][None, columns], slope)
+            return value, slope
 
         return function
 
     def split(self, largest: float) -> tuple[float, ...]:
         """The jumps to split off; fewer for a large variance, where z^j / j! would swamp the rest."""
-        orders = len(self.jumps)
-        while orders > 2 and bends.moment(orders - 1, largest) > 1e4 * max(1.0, largest):
-            orders -= 1
-        return self.jumps[:orders]
+        if len(self.jumps) <= 2:
+            return self.jumps
+        allowed = SWAMPED * self.diagonal(np.array([largest]))[0][0]
+        swamping = [j for j, c in enumerate(self.jumps) if j >= 2 and c * c * bends.moment(j, largest) > allowed]
+        return self.jumps[: min(swamping, default=len(self.jumps))]
 
-    def _expand(self, q: Floats, jumps: tuple[float, ...]) -> Expansions:
+    def panels(self, largest: float) -> Panels:
+        """Where both functions are resolved for variances up to the largest.
+
+        Raises:
+            ValueError: they are not, or their second moments do not settle.
+        """
+        found = self._panels.get(largest)
+        if found is None:
+            try:
+                found = quadrature.panels(self.functions, self.kinks, largest)
+                self._check_settled(found, largest)
+            except UnsettledError as error:
+                raise ValueError(f"activation: {self.name!r} {error}; take inputs of smaller norm") from error
+            self._panels[largest] = found
+            while len(self._panels) > KEPT:
+                self._panels.popitem(last=False)
+        return found
+
+    def _check_settled(self, panels: Panels, largest: float) -> None:
+        """Second moments against those on twice as many panels."""
+        q = np.array([largest])
+        for f in self.functions:
+            once, twice = panels.second_moment(f, q)[0], panels.halved().second_moment(f, q)[0]
+            if not abs(once - twice) <= SETTLED * abs(twice):
+                raise UnsettledError(f"does not settle at variance {largest:.3g}: {once:.12g} and {twice:.12g}")
+
+    def _expand(self, q: Floats, jumps: tuple[float, ...], memory: int) -> Expansions:
+        check_tables(len(q), any(jumps), memory)
+        largest = float(q.max(initial=0.0))
+        panels = None if self.analytic and largest <= SHARED_UP_TO else self.panels(largest)
         value, derivative = self.functions
-        breaks = [kink for kink in self.kinks if kink]
-        return Expansion(value, jumps, q, breaks), Expansion(derivative, jumps[1:], q, breaks)
+        return Expansion(value, jumps, q, panels), Expansion(derivative, jumps[1:], q, panels)
+
+    def _pairs(self, q_u: Floats, q_v: Floats) -> Pairs:
+        """Direct integrals for pairs of these variances."""
+        largest = float(max(q_u.max(initial=0.0), q_v.max(initial=0.0)))
+        return Pairs(lambda: Direct(self.functions, self.panels(largest)), self.name)
 
     def _duals(
         self,
@@ -131,8 +198,10 @@ class Mehler(Duals):
         q_u: Floats,
         q_v: Floats,
         rho: Floats,
+        sine: Floats | None,
         largest: float,
         sums: Callable[[float], list[Floats]],
+        pairs: Pairs | None = None,
     ) -> Pair:
         """Both duals: sums(largest |rho|) of the series, kappa with kappa, and integrals where series are too slow."""
         reach = min(s.reach for s in series)
@@ -144,13 +213,27 @@ class Mehler(Duals):
             largest = reach
         value, slope = sums(largest)
         if any(jumps):
-            value += bends.product(jumps, q_u, q_v, rho)
-            slope += bends.product(jumps[1:], q_u, q_v, rho)
+            value += bends.product(jumps, q_u, q_v, rho, sine)
+            slope += bends.product(jumps[1:], q_u, q_v, rho, sine)
         if difficult.size:
             u, v = (np.broadcast_to(q, rho.shape)[hard] for q in (q_u, q_v))
-            for total, f in zip((value, slope), self.functions, strict=True):
-                total[hard] = [quadrature.pair(f, self.kinks, *p) for p in zip(u, v, difficult, strict=True)]
+            sines = np.sqrt((1 - difficult) * (1 + difficult)) if sine is None else sine[hard]
+            value[hard], slope[hard] = (pairs or self._pairs(u, v))(u, v, difficult, sines)
         return value, slope
+
+    def _amplifies(self, left: Side, right: Side) -> bool:
+        """Whether the rounding of covariances could show."""
+        most = [ROUNDING * s.q * s.diagonal[1] / np.maximum(s.diagonal[0], 1e-300) for s in (left, right)]
+        return bool(max(m.max(initial=0.0) for m in most) > AMPLIFIED)
+
+    def _check_digits(self, q_u: Floats, q_v: Floats, size_u: Floats, size_v: Floats, slope: Floats) -> None:
+        """Refuses pairs whose dual moves by more than is allowed when the covariance moves by its rounding."""
+        moved = ROUNDING * np.sqrt(q_u) * np.sqrt(q_v) * np.abs(slope)
+        if (moved > AMPLIFIED * np.sqrt(size_u * size_v)).any():
+            raise ValueError(
+                f"X: the kernel of {self.name!r} at variance {float(max(q_u.max(), q_v.max())):.3g} needs more digits "
+                "of the products of points than there are; take inputs of smaller norm"
+            )
 
 
 def _largest(rho: Floats) -> float:

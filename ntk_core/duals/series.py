@@ -17,6 +17,7 @@ from ntk_core.duals.expansion import TERMS, Expansion
 
 Expansions = tuple[Expansion, Expansion]  # of s and s'
 
+TABLES = 200_000_000  # bytes that all coefficients of one call may take
 CHUNK = 4096  # correlations whose powers are held at once: they stay in the cache
 
 
@@ -29,9 +30,11 @@ class Series:
         self.error, rest = max(left.error, right.error), max(left.rest, right.rest)
         # Largest |rho| at which what is cut off is within the error allowed.
         self.reach = 1.0 if rest <= self.error else (self.error / rest) ** (1 / self.terms)
-        self._bound = np.zeros(self.terms)  # of each term at |rho| = 1
+        self._bound = np.zeros(self.terms)  # of each term at |rho| = 1, relative
+        sizes = [1 / np.maximum(side.size, 1e-150) for side in (left, right)]
         for a, b in zip(self.left, self.right, strict=True):
-            self._bound += np.abs(a).max(1, initial=0.0) * np.abs(b).max(1, initial=0.0)
+            u, v = ((np.abs(c) * size).max(1, initial=0.0) for c, size in zip((a, b), sizes, strict=True))
+            self._bound += u * v
         self.first, self.stride = self._parity()
 
     def _parity(self) -> tuple[int, int]:
@@ -142,6 +145,16 @@ def _evaluate(table: Floats, x: Floats, powers: Floats) -> Floats:
     return total
 
 
+def check_tables(variances: int, bent: bool, memory: int, terms: int = TERMS[0]) -> None:
+    """Refuses coefficients of s and s', of this and all lower rungs, that take more than the memory."""
+    needed = 8 * 2 * (1 + bent) * variances * (2 * terms - TERMS[0])
+    if needed > memory:
+        raise ValueError(
+            f"X: {variances:,} different norms need {terms} coefficients each, {needed // 10**6:,} MB where "
+            f"{memory // 10**6} MB are allowed; take fewer points at once, or points of one norm"
+        )
+
+
 class Rung(NamedTuple):
     """Series of s and s' of one length, and their polynomials where all points share one variance."""
 
@@ -155,8 +168,17 @@ class Ladder:
     Which of them a tile uses depends on its own correlations alone, so results do not depend on the order of tiles.
     """
 
-    def __init__(self, left: Expansions, right: Expansions, jumps: Sequence[float] = (), uniform: float | None = None):
-        self.left, self.right, self.jumps, self.uniform = left, right, jumps, uniform
+    def __init__(
+        self,
+        left: Expansions,
+        right: Expansions,
+        jumps: Sequence[float] = (),
+        uniform: float | None = None,
+        memory: int = TABLES,
+    ):
+        self.left, self.right, self.jumps, self.uniform, self.memory = left, right, jumps, uniform, memory
+        sides = [left[0]] if right is left else [left[0], right[0]]
+        self._variances = sum(len(side.q) for side in sides)
         self._rungs: dict[int, Rung] = {}
         self._making = threading.Lock()
 
@@ -171,6 +193,7 @@ class Ladder:
     def _rung(self, terms: int) -> Rung:
         with self._making:
             if terms not in self._rungs:
+                check_tables(self._variances, self.left[0].bent is not None, self.memory, terms)
                 left = [e.grown(terms) for e in self.left]
                 right = left if self.right is self.left else [e.grown(terms) for e in self.right]
                 series = [Series(a, b) for a, b in zip(left, right, strict=True)]

@@ -12,6 +12,7 @@ import torch
 
 from ntk_core.architecture import Architecture
 from ntk_core.duals.closed_forms import Floats, Side
+from ntk_core.duals.series import TABLES
 
 # Elements of a strip: few enough that the arrays in use stay in the cache, and enough that threads, which need the
 # interpreter's lock between operations, seldom meet there.
@@ -47,11 +48,11 @@ class Recursion:
         """Variances layer by layer."""
         duals, sides = arch.sigma.duals, []
         q_u, q_v = np.einsum("ij,ij->i", self.left, self.left), np.einsum("ij,ij->i", self.right, self.right)
-        ntk = q_u
+        ntk, memory = q_u, TABLES // max(1, arch.depth - 1)
         for _ in range(arch.depth - 1):
             largest = float(max(q_u.max(), q_v.max()))
-            left = duals.side(q_u, largest)
-            right = left if self.symmetric else duals.side(q_v, largest)
+            left = duals.side(q_u, largest, memory)
+            right = left if self.symmetric else duals.side(q_v, largest, memory)
             sides.append((left, right))
             q_u, q_v = (self.w2 * side.diagonal[0] + self.beta2 for side in (left, right))
             ntk = self.w2 * ntk * left.diagonal[1] + q_u

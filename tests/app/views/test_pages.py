@@ -91,7 +91,7 @@ def test_a_bad_link_gets_a_sentence_and_the_default(engine, name, field, text):
 
 
 def test_a_link_restores_the_page(engine):
-    at = page("circle", depth="7", widths="32,77", activation="erf", band="1", seed="12", method="steps")
+    at = unfold(page("circle", depth="7", widths="32,77", activation="erf", band="1", seed="12", method="steps"), "circle")
     assert at.slider(key="circle.depth").value == 7
     assert at.multiselect(key="circle.widths").value == ["32", "77"]
     assert at.selectbox(key="circle.activation").value == "erf"
@@ -104,6 +104,7 @@ def test_a_control_that_moves_is_in_the_url_at_once(engine):
     at = page("circle")
     at.slider(key="circle.depth").set_value(6).run()
     at.toggle(key="circle.nngp").set_value(True).run()
+    unfold(at, "circle")
     at.number_input(key="circle.seed").set_value(5).run()
     assert {k: first(v) for k, v in at.query_params.items()} == {"depth": "6", "nngp": "1", "seed": "5"}
     at.slider(key="circle.depth").set_value(4).run()

@@ -105,6 +105,27 @@ def test_a_derivative_may_be_given() -> None:
     assert float(slope) == pytest.approx(2.0, abs=1e-11)
 
 
+@pytest.mark.parametrize("f", [F.hardsigmoid, F.hardswish, F.relu6, F.hardshrink, F.softshrink, F.rrelu, F.celu])
+def test_operations_without_second_derivatives_are_answered(f: activations.Elementwise) -> None:
+    mine = activations.custom(f)
+    value, slope = mine.dual_both(1.0, 1.0, 0.3)
+    diagonal = mine.dual_both(1.0, 1.0, 1.0)
+    z = torch.linspace(-12, 12, 2_400_001, dtype=torch.float64)
+    weight = torch.exp(-z * z / 2) * 1e-5 / (2 * torch.pi) ** 0.5
+    for moment, g in zip(diagonal, (mine.value, mine.derivative), strict=True):
+        assert float(moment) == pytest.approx(float((g(z) ** 2 * weight).sum()), rel=1e-4)
+    assert abs(float(value)) < float(diagonal[0])
+    assert abs(float(slope)) < float(diagonal[1])
+
+
+def test_a_derivative_that_has_no_limit_at_0_is_not_split_off() -> None:
+    """z sqrt(|z|): its second derivative goes to infinity on both sides of 0. E[|z|^3] = 2 sqrt(2 / pi)."""
+    mine = activations.custom(lambda z: z * z.abs().clamp_min(1e-300).sqrt())
+    value, slope = mine.dual_both(1.0, 1.0, 1.0)
+    assert float(value) == pytest.approx(2 * (2 / np.pi) ** 0.5, abs=1e-10)
+    assert float(slope) == pytest.approx(2.25 * (2 / np.pi) ** 0.5, abs=1e-10)
+
+
 def test_ones_own_activation_in_the_limit() -> None:
     arch = Architecture(depth=3, activation=activations.custom(torch.tanh), n_in=2)
     X = np.random.default_rng(0).standard_normal((5, 2))
@@ -119,6 +140,12 @@ def test_ones_own_activation_in_the_limit() -> None:
         (lambda z: 3.0, "must return the shape it is given"),
         (torch.log, "is not finite at -20"),
         (lambda z: z @ z.new_ones(3), "cannot be evaluated"),
+        (lambda z: (z > 0).float(), "must return the precision it is given, torch.float64, got torch.float32"),
+        (lambda z: z > 0, "must return the precision it is given, torch.float64, got torch.bool"),
+        (lambda z: z.clamp_(min=0), "must leave its argument as it is"),
+        (lambda z: torch.softmax(z, -1), "must be elementwise and the same every time"),
+        (F.dropout, "must be elementwise and the same every time"),
+        (lambda z: torch.from_numpy(np.tanh(z.detach().numpy())), "give its derivative if it is not made of torch"),
     ],
 )
 def test_what_is_no_activation_is_refused(f: activations.Elementwise, sentence: str) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
 
-from ntk_core import activations
+from ntk_core import Architecture, activations, limiting_kernels
 from ntk_core.duals import kinks, quadrature
-from ntk_core.duals.expansion import Expansion
+from ntk_core.duals.direct import Direct
+from ntk_core.duals.expansion import TERMS, Expansion
 from ntk_core.duals.mehler import Mehler
 from ntk_core.duals.quadrature import Function
-from ntk_core.duals.series import Ladder
+from ntk_core.duals.series import TABLES, Ladder, Series, check_tables
 from tests.oracles_limit import SCALAR, gaussian_expectation
 
 SERIES = ("tanh", "sigmoid", "softplus", "silu", "mish", "elu", "selu")
@@ -26,7 +30,7 @@ def _mehler(name: str) -> Mehler:
 def test_coefficients_of_an_exponential_are_known() -> None:
     """E[exp(sqrt(q) z) h_k(z)] = exp(q/2) q^{k/2} / sqrt(k!)."""
     q = np.array([0.1, 1.0, 3.0])
-    expansion = Expansion(torch.exp, (), q)
+    expansion = Expansion(torch.exp, (), q, quadrature.panels([torch.exp], (), 3.0))
     factorials = np.cumprod([1.0, *range(1, 12)])
     expected = np.exp(q / 2) * q ** (np.arange(12)[:, None] / 2) / np.sqrt(factorials[:, None])
     np.testing.assert_allclose(expansion.smooth[:12], expected, rtol=1e-10, atol=1e-15)
@@ -34,7 +38,7 @@ def test_coefficients_of_an_exponential_are_known() -> None:
 
 
 def _terms(f: Function, q: float, rho: float) -> int:
-    expansion = Expansion(f, (), np.array([q]))
+    expansion = Expansion(f, (), np.array([q]), quadrature.panels([f], (), q))
     return Ladder((expansion, expansion), (expansion, expansion)).reaching(rho).series[0].terms
 
 
@@ -59,10 +63,10 @@ def test_tiles_agree_with_pairs(name: str) -> None:
         (np.array([0.4, 1.0, 1.1]), np.linspace(0.5, 2, 8)),
     ):
         largest = float(max(q_u.max(), q_v.max()))
-        cov = rho * np.sqrt(np.outer(q_u, q_v))
+        cov, sine = rho * np.sqrt(np.outer(q_u, q_v)), np.sqrt((1 - rho) * (1 + rho))
         tile = duals.tile(duals.side(q_u, largest), duals.side(q_v, largest))
         for fast, pairs in zip(
-            tile(slice(0, 3), slice(0, 8), cov.copy()), duals.both(q_u[:, None], q_v[None, :], cov), strict=True
+            tile(slice(0, 3), slice(0, 8), cov.copy()), duals.given(q_u[:, None], q_v[None, :], cov, sine), strict=True
         ):
             np.testing.assert_allclose(fast, pairs, atol=1e-10, rtol=0)
 
@@ -98,9 +102,10 @@ def test_direct_integrals_agree_with_adaptive_quadrature() -> None:
         duals = _mehler(name)
         value, derivative, breaks = SCALAR[name]
         for q_u, q_v, rho in ((10.0, 10.0, 0.9999), (0.2, 40.0, -0.99)):
-            for f, scalar in zip(duals.functions, (value, derivative), strict=True):
-                exact = gaussian_expectation(scalar, breaks, q_u, q_v, rho)
-                assert quadrature.pair(f, breaks, q_u, q_v, rho) == pytest.approx(exact, abs=2e-10)
+            direct = Direct(duals.functions, duals.panels(max(q_u, q_v)))
+            found = direct.pair(q_u, q_v, rho, math.sqrt((1 - rho) * (1 + rho)))
+            exact = [gaussian_expectation(f, breaks, q_u, q_v, rho) for f in (value, derivative)]
+            np.testing.assert_allclose(found, exact, rtol=0, atol=1e-10)
 
 
 def test_pairs_that_no_series_reaches_are_integrated_directly() -> None:
@@ -112,3 +117,75 @@ def test_pairs_that_no_series_reaches_are_integrated_directly() -> None:
         assert dual[index] == pytest.approx(gaussian_expectation(value, (0.0,), 400.0, 400.0, rho), abs=1e-9)
         assert slope[index] == pytest.approx(gaussian_expectation(derivative, (0.0,), 400.0, 400.0, rho), abs=1e-9)
     assert breaks == ()
+
+
+def test_large_variances_are_not_swamped_by_what_is_split_off() -> None:
+    """z^j / j! of a large variance, or with a large jump, would be all there is to see of a remainder."""
+    for duals in (_mehler("selu"), activations.custom(torch.nn.functional.softsign).duals):
+        assert isinstance(duals, Mehler)
+        splits = [duals.split(q) for q in (1e-4, 1.0, 30.0, 1e3, 1e8)]
+        assert [len(s) for s in splits] == sorted((len(s) for s in splits), reverse=True)
+        assert (splits[0], len(splits[-1])) == (duals.jumps, 2)
+        for q, jumps in zip((1e-4, 1.0, 30.0, 1e3), splits, strict=False):
+            rest = np.square(jumps) * [kinks.moment(j, q) for j in range(len(jumps))]
+            assert rest[2:].max(initial=0.0) <= 1e4 * duals.diagonal(np.array([q]))[0][0]
+
+
+@pytest.mark.parametrize("rho", [0.3, 0.9, 0.99, 0.999])
+@pytest.mark.parametrize(("name", "q"), [("tanh", 1.0), ("tanh", 9.0), ("silu", 5.0), ("selu", 2.0), ("elu", 6.0)])
+def test_what_a_series_leaves_out_is_within_its_error(name: str, q: float, rho: float) -> None:
+    """Every rung that says it reaches rho against the direct integral, which knows no series."""
+    duals = _mehler(name)
+    jumps, panels = duals.split(q), duals.panels(q)
+    exact = Direct(duals.functions, panels).pair(q, q, rho, math.sqrt((1 - rho) * (1 + rho)))
+    at = np.array([q])
+    first = tuple(Expansion(f, jumps[k:], at, panels) for k, f in enumerate(duals.functions))
+    reached = False
+    for terms in TERMS:
+        for k, expansion in enumerate(e.grown(terms) for e in first):
+            series = Series(expansion, expansion)
+            if series.reach < rho:
+                continue
+            reached = True
+            total = series.sum(np.array([rho]), rho, np.array([0]), np.array([0]))
+            total = total + kinks.product(jumps[k:], at, at, np.array([rho]))
+            assert abs(total[0] - exact[k]) <= 2 * expansion.error * float(expansion.size[0]) ** 2
+    assert reached
+
+
+def test_curves_agree_with_pairs() -> None:
+    """Many pairs of one variance are read off polynomials in the angle's logarithm, both near 1 and near -1."""
+    duals, count = _mehler("tanh"), 400
+    angle = np.concatenate([[0.0], np.geomspace(0.01, 0.3, count - 1)])
+    sign = np.where(np.arange(count) % 2, 1.0, -1.0)
+    q = np.full(count, 900.0)
+    pairs = duals._pairs(q, q)
+    found = pairs(q, q, sign * np.cos(angle), np.sin(angle))
+    assert len(pairs._curves) > 3
+    direct = Direct(duals.functions, duals.panels(900.0))
+    for k in (0, 1, 50, 201, 390, 399):
+        exact = direct.pair(900.0, 900.0, sign[k] * np.cos(angle[k]), np.sin(angle[k]))
+        np.testing.assert_allclose(found[:, k], exact, rtol=0, atol=1e-11)
+
+
+def test_tables_stay_within_their_memory() -> None:
+    """Four long inputs took 3.8 GB; and what is kept afterwards is bounded."""
+    arch = Architecture(4, activation="tanh", n_in=2)
+    X = 1e3 * np.random.default_rng(0).standard_normal((4, 2))
+    tracemalloc.start()
+    try:
+        limiting_kernels(arch, X)
+        kept, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 200e6
+    assert kept < 20e6
+
+
+def test_too_many_norms_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"X: 400,000 different norms need 64 coefficients each, .* MB are allowed"):
+        limiting_kernels(
+            Architecture(4, activation="tanh", n_in=1), np.linspace(0.5, 2, 400_000)[:, None], np.ones((1, 1))
+        )
+    with pytest.raises(ValueError, match="30,000 different norms need 1024 coefficients"):
+        check_tables(30_000, bent=False, memory=TABLES, terms=1024)

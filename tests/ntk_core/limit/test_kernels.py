@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import signal
+import time
 from collections import defaultdict
 from typing import Any
 
@@ -293,6 +296,58 @@ def test_threads_of_the_caller_are_left_alone() -> None:
     limiting_kernels(_arch(2), _points(600, 2))
     assert torch.get_num_threads() == before
     assert set(threads.ordered(lambda _: torch.get_num_threads(), range(8))) == {1}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_child_has_threads_of_its_own() -> None:
+    """The parent's pool is copied without its threads: who waits for it waits for ever."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        expected = list(threads.ordered(lambda k: k * k, range(8)))
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if list(threads.ordered(lambda k: k * k, range(8))) == expected else 1)
+        deadline = time.monotonic() + 60
+        while (status := os.waitpid(child, os.WNOHANG))[0] == 0 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        if status[0] == 0:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+    finally:
+        torch.set_num_threads(before)
+    assert status == (child, 0)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    name=st.sampled_from(["erf", "gelu", "gaussian", "relu", "tanh", "softplus", "selu"]),
+    norm=st.floats(-8, 8).map(lambda x: 10.0**x),
+    beta=st.sampled_from([0.0, 1.0]),
+)
+def test_kernels_of_every_norm_are_positive_and_keep_their_diagonal(name: str, norm: float, beta: float) -> None:
+    """gelu's Theta(x, x) was negative at norm 1e6."""
+    X = norm * _points(5, 3)
+    arch = _arch(3, 3, activation=name, beta=beta)
+    for kernel in limiting_kernels(arch, X):
+        assert torch.isfinite(kernel).all()
+        assert (kernel.diagonal() > 0).all()
+        scale = kernel.diagonal().sqrt()
+        values = torch.linalg.eigvalsh(kernel / scale / scale[:, None])
+        assert float(values[0]) > -1e-9
+    for one, other in zip(limiting_kernels(arch, X, X), limiting_kernels(arch, X), strict=True):
+        size = other.diagonal().sqrt()
+        # Points that coincide come with the rounding of their products, whose root the slope of a bend shows.
+        assert float(((one - other) / size / size[:, None]).abs().max()) < 1e-7
+
+
+def test_waves_that_need_more_digits_than_there_are_are_refused() -> None:
+    X = 1e8 * _circle(50)
+    with pytest.raises(ValueError, match=r"X: a wave's kernel at variance 5e\+15 needs more digits"):
+        limiting_kernels(_arch(3, activation="sin"), X, np.vstack([X, X * (1 + 1e-15)]))
+    late = activations.custom(lambda z: torch.tanh(1000 * z), name="steep")
+    with pytest.raises(ValueError, match=r"X: the kernel of 'steep' at variance .* needs more digits"):
+        limiting_kernels(_arch(2, activation=late, beta=0.0), 1e8 * _circle(6), 1e8 * _circle(6))
 
 
 def test_a_failing_tile_fails_the_call() -> None:
