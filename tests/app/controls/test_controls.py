@@ -60,7 +60,8 @@ def test_defaults_and_limits_of_controls_agree_with_the_spec(page):
 
 OTHER = {
     "depth": "7", "widths": "32,100000,77", "activation": "erf", "beta": "0.35", "seeds": "3", "learning_rate": "0.1",
-    "time": "12.5", "rule": "momentum", "momentum": "0.25", "w_std": "1.5", "method": "steps", "weights": "dense", "tolerance": "0.125",
+    "time": "12.5", "rule": "momentum", "momentum": "0.25",
+    "w_std": "1.5", "method": "steps", "weights": "dense", "tolerance": "0.125",
     "precision": "float64", "device": "cpu", "snapshots": "9", "seed": "2147483647", "band": "1", "paper": "1",
 }  # fmt: skip
 OWN = {

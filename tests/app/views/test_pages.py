@@ -91,7 +91,9 @@ def test_a_bad_link_gets_a_sentence_and_the_default(engine, name, field, text):
 
 
 def test_a_link_restores_the_page(engine):
-    at = unfold(page("circle", depth="7", widths="32,77", activation="erf", band="1", seed="12", method="steps"), "circle")
+    at = unfold(
+        page("circle", depth="7", widths="32,77", activation="erf", band="1", seed="12", method="steps"), "circle"
+    )
     assert at.slider(key="circle.depth").value == 7
     assert at.multiselect(key="circle.widths").value == ["32", "77"]
     assert at.selectbox(key="circle.activation").value == "erf"
