@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ntk_core import Architecture, Network, experiments
-from ntk_core.runs.snapshot import Snapshot
+from ntk_core.runs.result import Result
 from ntk_core.runs.spec import TrainingSpec
 from tests.benchmarks import autograd
 from tests.benchmarks.results import Check
@@ -19,13 +19,9 @@ TRIED = 20  # steps of the peer that are timed where it is extrapolated
 PAGE_TIMES = 24  # output times of a page
 
 
-def finished(spec: TrainingSpec) -> Snapshot:
+def finished(spec: TrainingSpec) -> Result:
     """The experiment run to its end, as a page would."""
-    last = None
-    for snapshot in experiments.load(spec.experiment).run(spec):
-        last = snapshot
-    assert last is not None
-    return last
+    return experiments.compute(spec)
 
 
 def warmed_up(spec: TrainingSpec) -> None:
@@ -36,7 +32,7 @@ def warmed_up(spec: TrainingSpec) -> None:
 
 
 def whole(spec: TrainingSpec) -> Sampler:
-    """Everything from the spec to the last snapshot, weights drawn anew; what belongs to the data is at hand."""
+    """Everything from the spec to the last increment, weights drawn anew; what belongs to the data is at hand."""
     warmed_up(spec)
     return sampler(lambda: finished(spec))
 

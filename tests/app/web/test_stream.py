@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
 import math
 import threading
@@ -158,7 +159,7 @@ def test_a_queued_run_says_so_and_keeps_the_line_open(server, engine, toy, monke
     name, status = next(sent)
     assert (name, status["state"]) == ("status", "queued")
     assert status["message"].startswith("waiting: one run before this one, about ")
-    assert next(sent)[0] == "comment"
+    assert any(name == "comment" for name, _ in itertools.islice(sent, 20))
     run.stop("v")
     assert list(sent)[-1] == ("end", {"state": "stopped", "error": None, "record": None})
     busy.stop()

@@ -36,7 +36,7 @@ def figure2(context: Context) -> Comparison:
         return passed
 
     ours, theirs = alternate(whole(spec), loop, 2)
-    found = torch.from_numpy(finished(spec.model_copy(update=BY_LEAPS))["f"].copy())
+    found = torch.from_numpy(finished(spec.model_copy(update=BY_LEAPS))["f"][-1])
     before = torch.stack([torch.stack([n(grid)[:, 0] for n in networks]) for networks in starts])
     check, note = relative_errors("f against every step taken", found, curves, before, 0.01)
     return Comparison(ours, theirs, 60, (check,), (note, page_note(spec, theirs)))
@@ -57,7 +57,7 @@ def figure2_wide(context: Context) -> Comparison:
 def figure1(context: Context) -> Comparison:
     """The answer is checked at the smaller width, where every step can be taken."""
     seeds, time, widths = context.pick((10, 200, (500, 10000)), (2, 30, (50, 200)))
-    spec = circle.Spec(widths=widths, seeds=seeds, time=time, snapshots=2, device="cpu")
+    spec = circle.Spec(widths=widths, seeds=seeds, time=time, n_train=100, snapshots=2, device="cpu")
     peer = Extrapolated(spec, *circle.training_set(spec))
     ours, theirs = alternate(whole(spec), peer.seconds, 2)
     check, note = _kernel_change(spec.model_copy(update={"widths": widths[:1], "seeds": context.pick(4, 2)}))
@@ -100,5 +100,5 @@ def _kernel_change(spec: circle.Spec) -> tuple[Check, str]:
         loop = autograd.Loop(autograd.copies(start), spec.beta).train(float32(X), float32(targets)[:, None], spec.steps)
         weights, biases = zip(*loop.frozen(), strict=True)
         curves.append(Network.from_parameters(start.arch, weights, biases).tangent_kernel(circle.X0, points)[0])
-    before, after = (torch.from_numpy(found[name].copy()) for name in ("initial", "kernel"))
+    before, after = (torch.from_numpy(found["kernel"][moment]) for moment in (0, -1))
     return relative_errors("kernel's change against every step taken", after, torch.stack(curves)[None], before, 0.1)

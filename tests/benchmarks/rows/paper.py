@@ -62,13 +62,13 @@ def _trials(context: Context, width: int, seeds: int, source: str) -> tuple[str,
     start = time.perf_counter()
     last = finished(_spec(context, width, seeds, source))
     took = time.perf_counter() - start
-    times, g, h = (last[name].astype(float) for name in ("history_time", "g", "h"))
-    peaks, halves = h[0].max(-1), [half_time(times, trial) for trial in g[0]]
+    times, (g, h) = last.times, (last[name][:, 0].T.astype(float) for name in ("g", "h"))  # (seed, time)
+    peaks, halves = h.max(-1), [half_time(times, trial) for trial in g]
     line = [f"{width:,}", str(seeds), "one network" if source == "network" else "the limit"]
     for found, key, digits in ((peaks, "orthogonal_norm_peak", 3), (halves, "time_to_half_g", 0)):
         theirs = paper[key][str(width)]
         line += [_range(found, digits), _range(theirs, digits), verdict(found, theirs)]
-    line += [_range(times[h[0].argmax(-1)], 0), f"{paper['orthogonal_norm_peak_time'][str(width)]}", f"{took:.3g} s"]
+    line += [_range(times[h.argmax(-1)], 0), f"{paper['orthogonal_norm_peak_time'][str(width)]}", f"{took:.3g} s"]
     return tuple(line)
 
 
