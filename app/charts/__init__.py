@@ -52,7 +52,7 @@ def draw(
     options: Mapping[str, Any] | None = None,
     panels: Iterable[str] | None = None,
 ) -> dict[str, Figure]:
-    """The figures of one moment, by panel.
+    """The figures of one moment, by panel; a panel that draws None has no place under this spec.
 
     Args:
         entries: what to draw, of one experiment; one at least.
@@ -61,7 +61,8 @@ def draw(
         panels: which panels; by default all.
     """
     known = load(entries[0].spec.experiment).PANELS
-    return {name: known[name].draw(entries, time, options or {}) for name in (known if panels is None else panels)}
+    drawn = ((name, known[name].draw(entries, time, options or {})) for name in (known if panels is None else panels))
+    return {name: figure for name, figure in drawn if figure is not None}
 
 
 def side_by_side(entries: Iterable[Entry]) -> tuple[Entry, ...]:

@@ -30,7 +30,7 @@ class Panel:
     title: str
     place: str
     alt: str
-    draw: Callable[..., dict[str, Any]]  # entries, time, options -> figure
+    draw: Callable[..., dict[str, Any] | None]  # entries, time, options -> figure; None: no place for it
     pictures: bool = False  # its points carry the number of a digit, shown on hover
     clickable: bool = False  # a click on it can add a training point
 
