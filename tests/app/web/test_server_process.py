@@ -45,6 +45,8 @@ class ServerProcess:
 
     def suspend_training(self):
         """Whatever is run from now on goes on and on."""
+        while self.get("/ntk/ready")[0].status != 200:
+            time.sleep(0.1)  # a worker that sleeps before it is known would never be
         web = psutil.Process(self.process.pid)
         while not (training := [p for p in web.children(recursive=True) if p.nice() > web.nice()]):
             time.sleep(0.1)
