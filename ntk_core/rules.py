@@ -146,7 +146,7 @@ class Momentum:
             moved_p=power[..., 3, 1],
             velocity_r=power[..., 2, 0],
             velocity_p=power[..., 2, 1],
-            carried=sum(mu**j for j in range(1, k + 1)),
+            carried=mu * (1 - mu**k) / (1 - mu),
             kept=mu**k,
         )
 

@@ -234,6 +234,21 @@ class Network:
                 products.append((D * (factor * self.arch.w_std / math.sqrt(a.shape[-1])), a))
             weights.add(*products)
 
+    def mark(self) -> list[tuple[Any, Tensor]]:
+        """The parameters as they are now, for `restore`; what `shift` does from here on is on trial until `keep`."""
+        return [(weights.mark(), bias.clone()) for weights, bias in zip(self.layers, self.biases, strict=True)]
+
+    def restore(self, mark: list[tuple[Any, Tensor]]) -> None:
+        """The marked parameters again, bit for bit; sampled weights forget what they explored since."""
+        for weights, bias, (marked, vector) in zip(self.layers, self.biases, mark, strict=True):
+            weights.restore(marked)
+            bias.copy_(vector)
+
+    def keep(self) -> None:
+        """Ends the trial that `mark` began: the parameters stay as they are now."""
+        for weights in self.layers:
+            weights.keep()
+
     def pushforward(self, done: Pass, directions: list[tuple[float, Direction]]) -> Tensor:
         """J v for v = sum of factor x direction: how f moves with the parameters, (S, N, n_out)."""
         dh, w = None, self.arch.w_std

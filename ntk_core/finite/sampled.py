@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,6 +21,13 @@ from ntk_core.finite.weights import draw, generator
 # one left out of a forward query changes the function by e: backward queries may be this much coarser. Measured at
 # width 2,000 with 100 inputs, the kernel's change in training is as exact at 30 as at 3, with a third fewer directions.
 BACKWARD_SLACK = 30.0
+
+
+class _Mark(NamedTuple):
+    """One side of a sampled matrix: its images, and the states of its random numbers."""
+
+    images: Tensor
+    states: list[Tensor]
 
 
 class Sampled:
@@ -49,6 +57,7 @@ class Sampled:
             raise ValueError(f"tolerance: of sampled weights must lie between 0 and 1, got {tolerance}")
         self.shape = (len(seeds), m, n)
         self._seeds, self._layer = tuple(seeds), layer
+        self._looks = 0
         self._forward = Basis(n, m, self._sources(1, device), dtype, device, tolerance)
         self._backward = Basis(m, n, self._sources(2, device), dtype, device, min(BACKWARD_SLACK * tolerance, 0.1))
 
@@ -64,8 +73,9 @@ class Sampled:
         """
         sides = (self._forward, self._backward)
         before = [(side.rank, side.sources, side.last) for side in sides]
+        self._looks += 1  # each look draws from a stream of its own
         for stream, side in enumerate(sides, 1):
-            side.sources = self._sources(stream, side.device, 1 + self._forward.rank + self._backward.rank)
+            side.sources = self._sources(stream, side.device, self._looks)
         try:
             yield
         finally:
@@ -92,6 +102,28 @@ class Sampled:
             forward.images.baddbmm_(forward.coordinates(A).mT, D)
             if backward.rank:
                 backward.images.baddbmm_(backward.directions @ D.mT, A)
+
+    def mark(self) -> list[_Mark]:
+        """Copies of the images of the known directions, and where the random numbers are; forward and backward."""
+        return [
+            _Mark(side.images.clone(), [source.get_state() for source in side.sources])
+            for side in (self._forward, self._backward)
+        ]
+
+    def restore(self, mark: list[_Mark]) -> None:
+        """The marked images again; what was explored since is forgotten, and its random numbers will come again.
+
+        A move that left the finite range would have spoilt the images of what was explored under it. The same numbers
+        drawn for nearly the same directions make nearly the same matrix, so that what is tried does not choose it.
+        """
+        for side, (images, states) in zip((self._forward, self._backward), mark, strict=True):
+            side.rank, side.last = images.shape[1], None
+            side.images.copy_(images)
+            for source, state in zip(side.sources, states, strict=True):
+                source.set_state(state)
+
+    def keep(self) -> None:
+        """Nothing to do: moves are written into the images at once."""
 
     def nbytes(self) -> int:
         """Bytes of the bases and their images, spare room included."""

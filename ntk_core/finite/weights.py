@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from ntk_core import threads
 
+THIN = 0.25  # of a matrix's smaller side: more rows than that cost more beside it than written into a copy
 DRAWN_ALONE = 1 << 16  # entries of a matrix below which threads would cost more than they save
 
 
@@ -33,6 +34,15 @@ class Weights(Protocol):
 
     def add(self, *products: tuple[Tensor, Tensor]) -> None:
         """W += sum over rows of d a^T for each (D, A), in place: (S, N, m), (S, N, n); A was multiplied before."""
+
+    def mark(self) -> Any:
+        """The layer as it is now, for `restore`: what is added from here on is on trial until `keep`."""
+
+    def restore(self, mark: Any) -> None:
+        """Puts the marked layer back, bit for bit; a sampled one forgets what it explored since."""
+
+    def keep(self) -> None:
+        """Ends the trial: what was added stays, and marks from before are void."""
 
     def nbytes(self) -> int:
         """Bytes that the layer holds."""
@@ -51,10 +61,16 @@ def draw(rows: int, columns: int, source: torch.Generator, dtype: torch.dtype) -
 
 
 class Dense:
-    """A stored matrix, one for each seed."""
+    """A stored matrix, one for each seed.
+
+    While a change is on trial it stays beside the matrix as the two thin factors of its product, so that dropping it
+    costs nothing and restores every bit, and keeping it costs one sweep.
+    """
 
     def __init__(self, W: Tensor):
         self.W = W
+        self._on_trial = False
+        self._thin: tuple[Tensor, Tensor] | None = None  # D, A of W + D^T A
         self.shape = (W.shape[0], W.shape[1], W.shape[2])
 
     @classmethod
@@ -76,16 +92,46 @@ class Dense:
 
     def multiply(self, A: Tensor) -> Tensor:
         """A W^T."""
-        return A @ self.W.mT
+        if self._thin is None:
+            return A @ self.W.mT
+        D, B = self._thin
+        return A @ self.W.mT + (A @ B.mT) @ D
 
     def multiply_transposed(self, D: Tensor) -> Tensor:
         """D W."""
-        return D @ self.W
+        if self._thin is None:
+            return D @ self.W
+        C, A = self._thin
+        return D @ self.W + (D @ C.mT) @ A
 
     def add(self, *products: tuple[Tensor, Tensor]) -> None:
         """W += D^T A, in one sweep over the matrix."""
-        D, A = (torch.cat(sides, 1) if len(sides) > 1 else sides[0] for sides in zip(*products, strict=True))
-        self.W.baddbmm_(D.mT, A)
+        known = [self._thin] if self._thin else []
+        D, A = (torch.cat(sides, 1) if len(sides) > 1 else sides[0] for sides in zip(*known, *products, strict=True))
+        if not self._on_trial:
+            self.W.baddbmm_(D.mT, A)
+        elif D.shape[1] <= THIN * min(self.shape[1:]):
+            self._thin = D, A
+        else:
+            self.W, self._thin = torch.baddbmm(self.W, D.mT, A), None  # the marked matrix stays untouched
+
+    def mark(self) -> Tensor:
+        """The matrix itself, which nothing writes into while a change is on trial."""
+        self.keep()
+        self._on_trial = True
+        return self.W
+
+    def restore(self, mark: Tensor) -> None:
+        """The marked matrix again."""
+        self.W, self._thin, self._on_trial = mark, None, True
+
+    def keep(self) -> None:
+        """Writes the change into the matrix."""
+        self._on_trial = False
+        if self._thin is not None:
+            D, A = self._thin
+            self._thin = None
+            self.W.baddbmm_(D.mT, A)
 
     def nbytes(self) -> int:
         """Bytes of the matrices."""

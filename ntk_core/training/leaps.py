@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -54,10 +55,10 @@ class Leaper:
         """Yields a state after every leap and at every goal."""
         t = 0.0
         for index, goal in enumerate(goals):
-            while goal - t > 1e-9 * max(goal, 1.0) and not self.watch.all_diverged:
+            while goal - t > 1e-9 * goal and not self.watch.all_diverged:
                 t += self._leap(goal - t, goals[-1] - t)
                 checkpoint()
-                if goal - t > 1e-9 * max(goal, 1.0):
+                if goal - t > 1e-9 * goal:
                     yield self._state(t, None)
             t = goal
             yield self._state(t, index)
@@ -74,23 +75,18 @@ class Leaper:
         if not self.rule.stable(here.largest):
             # The linear part itself grows: nothing may be skipped, the divergence is shown step by step.
             return self._accept(here.move(self.rule.unit))
-        caps = self._caps(here, until_end)
+        caps, mark = self._caps(here, until_end), self.network.mark()
         for _ in range(MAX_TRIES):
             order, length = self.step.propose(remaining, caps, here.largest, self.order)
-            halfway = None
-            if order == 2:
-                move, halfway = self._by_midpoint(here, length)
-            else:
-                move = here.move(length)
-                self.network.shift(*self._parts(move))
-            found = self.network.forward(self.X)
-            error, share = self._defect(move, found.outputs)
+            move, halfway = self._by_midpoint(here, length, mark) if order == 2 else (here.move(length), None)
+            found = self._tried(move) if move is not None else None
+            error, share = self._defect(move, found.outputs) if move and found else (math.inf, math.inf)
             exact = bool(self.rule.unit) and length <= 1.5 * self.rule.unit  # one step is itself, whatever the cost
             self.step.learn(order, length, share, halfway)
-            if share <= self.step.limit or exact or length < 1e-9 * remaining:
+            if move and found and (share <= self.step.limit or exact or length < 1e-9 * remaining):
                 self.error += 0.0 if exact else error
                 return self._settle(move, found)
-            self.network.shift(*self._parts(move, -1.0))
+            self.network.restore(mark)
         raise ArithmeticError(
             f"leaps: no leap near t meets the tolerance {self.tolerance:g}; raise it, or train step by step"
         )
@@ -107,32 +103,47 @@ class Leaper:
         lengths = here.travel(times)
         self.path = max(self.path, float(lengths[-1]))
         shares = {1: PATH[1] * self.tolerance, 2: PATH[2] * math.sqrt(self.tolerance)}
-        return {order: float(times[int((lengths <= share * self.path).sum()) - 1]) for order, share in shares.items()}
+        return {
+            order: float(times[max(int((lengths <= share * self.path).sum()) - 1, 0)])
+            for order, share in shares.items()
+        }
 
     def _accept(self, move: Move) -> float:
         self.network.shift(*self._parts(move))
         return self._settle(move, self.network.forward(self.X))
 
     def _settle(self, move: Move, found: Pass) -> float:
+        self.network.keep()
         self.done, self.velocity = found, move.velocity
         self.watch.look(found.outputs)
         return move.time
 
-    def _parts(self, move: Move, sign: float = 1.0) -> list[tuple[float, Direction]]:
-        """A move, or its inverse, as terms of `Network.shift`."""
-        carried = [(sign * factor * move.carried, d) for factor, d in self.velocity] if move.carried else []
-        return [(sign, move.direction), *carried]
+    def _parts(self, move: Move) -> list[tuple[float, Direction]]:
+        """A move as terms of `Network.shift`."""
+        carried = [(factor * move.carried, d) for factor, d in self.velocity] if move.carried else []
+        return [(1.0, move.direction), *carried]
 
-    def _by_midpoint(self, here: LinearPart, length: float) -> tuple[Move, tuple[float, float]]:
-        """Makes the second-order leap; returns it, and the (length, share of error) that its first half showed."""
+    def _by_midpoint(self, here: LinearPart, length: float, mark: Any) -> tuple[Move | None, tuple[float, float]]:
+        """The second-order leap from the mark, and the (length, share of error) that its first half showed.
+
+        There is none where the first half leaves the finite numbers, or reaches a kernel on which the rule diverges.
+        """
         half = here.move(length, "halfway")
-        self.network.shift(*self._parts(half))
-        middle = self.network.forward(self.X)
-        _, share = self._defect(half, middle.outputs)
-        move = self._linear_part(middle).move(length)
-        # Back to the start and on to the end in one sweep over the weights.
-        self.network.shift(*self._parts(half, -1.0), *self._parts(move))
+        middle = self._tried(half)
+        share = self._defect(half, middle.outputs)[1] if middle else math.inf
+        there = self._linear_part(middle) if middle and math.isfinite(share) else None
+        self.network.restore(mark)
+        move = there.move(length) if there is not None and self.rule.stable(there.largest) else None
         return move, (length / 2, share)
+
+    def _tried(self, move: Move) -> Pass | None:
+        """The outputs after a move, which stays made; None where they are beyond all numbers."""
+        self.network.shift(*self._parts(move))
+        try:
+            found = self.network.forward(self.X)
+        except FloatingPointError:  # sampled weights notice before the outputs do
+            return None
+        return found if bool(torch.isfinite(found.outputs[~self.watch.diverged]).all()) else None
 
     def _defect(self, move: Move, found: Tensor) -> tuple[float, float]:
         """Error of f by the linear prediction: root mean square, and relative to the movement; worst seed of both."""

@@ -1,12 +1,14 @@
 """Steps against autograd written out; leaps against steps, and their orders; divergence; bad arguments."""
 
+import contextlib
 import math
 
 import numpy as np
 import pytest
 import torch
 
-from ntk_core import Architecture, Network
+from ntk_core import Architecture, Network, costs
+from ntk_core.experiments import circle
 from ntk_core.rules import GradientDescent, GradientFlow, Momentum
 from ntk_core.training.leaps import Leaper
 from ntk_core.training.step_size import StepSize
@@ -264,3 +266,57 @@ def test_a_cost_refuses_targets_that_make_no_sense_for_it():
     network = Network.init(Architecture(3, 16, n_in=2), 0)
     with pytest.raises(ValueError, match="logistic cost needs targets between -1 and 1"):
         train(network, torch.eye(2), [3.0, -1.0], [0, 10], cost="logistic")
+
+
+@pytest.mark.parametrize("weights", ["dense", "sampled"])
+@pytest.mark.parametrize("size", [1.0, 1e12, math.inf])
+def test_a_trial_move_is_dropped_bit_for_bit(weights, size):
+    network = Network.init(Architecture(4, 60, n_in=2), [0, 1], weights=weights)
+    X, probe = torch.randn(5, 2), torch.randn(3, 2)
+    done = network.forward(X)
+    direction = network.direction(done, network.backward(done), torch.ones(2, 1, 5))
+    before = network(X).clone()
+    mark = network.mark()
+    network.shift((size, direction))
+    with contextlib.suppress(FloatingPointError):  # sampled weights say so themselves
+        network.forward(probe)
+    network.restore(mark)
+    assert torch.equal(network(X), before)
+    assert network(probe).abs().max() < 100
+
+
+def test_a_rejected_leap_leaves_no_seed_behind():
+    """Rate 4 is within reach of the stability limit of networks this narrow: trial moves explode on the way."""
+    spec = {"widths": (50,), "learning_rate": 4, "time": 800, "snapshots": 4, "angles": 31}
+    found = {
+        method: list(circle.run(circle.Spec(**spec, method=method)))[-1]["cost"][0, :, -1]
+        for method in ("steps", "leaps")
+    }
+    assert np.isfinite(found["leaps"]).all()
+    np.testing.assert_allclose(found["leaps"], found["steps"], rtol=0.15)
+
+
+def test_times_are_relative_to_the_run():
+    """Inputs a million times larger learn at rates a trillion times smaller, and as well."""
+    X, y = torch.randn(6, 2, generator=torch.Generator().manual_seed(1)), torch.linspace(-1, 1, 6)
+
+    def trained(scale):
+        network = Network.init(Architecture(3, 200, beta=0.0, n_in=2), 0, dtype=torch.float64)
+        rule = GradientDescent(0.5 / scale**2)
+        return [s.outputs for s in train(network, scale * X, scale * y, [0, 40 * rule.rate], rule=rule)][-1] / scale
+
+    torch.testing.assert_close(trained(1e6), trained(1.0), rtol=1e-6, atol=1e-9)
+
+
+def test_a_cap_of_nothing_is_the_shortest_leap_not_the_longest():
+    network = Network.init(Architecture(3, 50, n_in=2), 0)
+    X = torch.randn(4, 2)
+    leaper = Leaper(network, network.inputs(X), torch.ones(1, 4, 1), GradientFlow(), costs.get("squared"), 1e-9, None)
+    caps = leaper._caps(leaper._linear_part(leaper.done), 1e30)
+    assert max(caps.values()) <= 1e-3 * 1e30
+
+
+@pytest.mark.parametrize(("mu", "k"), [(0.9, 1), (0.999, 10_000), (0.0, 3)])
+def test_what_momentum_carries_is_the_sum_of_its_powers(mu, k):
+    carried = Momentum(0.5, mu).respond(torch.ones(1, dtype=torch.float64), 0.5 * k).carried
+    assert carried == pytest.approx(math.fsum(mu**j for j in range(1, k + 1)), rel=1e-12)
