@@ -159,7 +159,8 @@ def test_a_queued_run_says_so_and_keeps_the_line_open(server, engine, toy, monke
     name, status = next(sent)
     assert (name, status["state"]) == ("status", "queued")
     assert status["message"].startswith("waiting: one run before this one, about ")
-    assert any(name == "comment" for name, _ in itertools.islice(sent, 20))
+    seen = list(itertools.islice(sent, 20))
+    assert any(name == "comment" for name, _ in seen), seen
     run.stop("v")
     assert list(sent)[-1] == ("end", {"state": "stopped", "error": None, "record": None})
     busy.stop()
