@@ -56,10 +56,10 @@ def mean(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> F
             traces += _marks(np.array(entry.spec.widths), dots, entry.named(f"L = {L}"), _colour(entry, j), j)
     y = style.axis("mean of Θ₀(x₀, x₀) over its limit")
     if not traces:
-        return style.empty(NOT_YET, style.width_axis(), y)
+        return style.empty(NOT_YET, _width_axis(entries), y)
     ends = np.array([min(e.spec.widths[0] for e in entries) / 2, 2 * max(max(e.spec.widths) for e in entries)])
     traces.append(style.line(ends, [1.0, 1.0], "limit Θ∞", style.INK, width=3, hoverinfo="skip"))
-    return {"data": traces, "layout": style.layout(style.width_axis(), y)}
+    return {"data": traces, "layout": style.layout(_width_axis(entries), y)}
 
 
 def trained(variable: str, title: str, slope: float) -> Draw:
@@ -102,12 +102,12 @@ def histogram(entries: Sequence[Entry], time: float, options: Mapping[str, Any])
 
 def kurtosis(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> Figure:
     """Excess kurtosis against width."""
-    return _verdicts(entries, "normality", "kurtosis", "excess kurtosis")
+    return _verdicts(entries, "normality", 1.0, "E[f⁴] − 6 E[f²] + 3, f over its limit's std")
 
 
 def independence(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> Figure:
-    """Correlation of squares against width."""
-    return _verdicts(entries, "independence", "output_correlation", "correlation of f₁² and f₂²")
+    """Covariance of squares against width: with a size s that the outputs share, a sixth of the excess kurtosis."""
+    return _verdicts(entries, "independence", 1 / 6, "E[(f₁² − 1)(f₂² − 1)] / 2")
 
 
 def correlation(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> Figure:
@@ -170,7 +170,7 @@ def _laws(
             name = entry.named(f"L = {L}{_slope(n, dots.value)}")
             traces += [] if known else [_guide(n, dots.value, slope, colour)]
             traces += _marks(n, dots, name, colour, j)
-    return _figure(traces, style.width_axis(), title)
+    return _figure(traces, _width_axis(entries), title)
 
 
 def _figure(traces: list[Figure], x: dict[str, Any], title: str) -> Figure:
@@ -193,8 +193,8 @@ def _exact_spread(entry: Entry, j: int, dots: Dots) -> list[Figure]:
     return [_dashed(theory["n"], np.sqrt(theory["exact_relative_variance"][j]), name, _colour(entry, j))]
 
 
-def _verdicts(entries: Sequence[Entry], test: str, moment: str, title: str) -> Figure:
-    """An effect of the outputs' law against width: estimates with 95 % intervals under the law, exact curves."""
+def _verdicts(entries: Sequence[Entry], test: str, share: float, title: str) -> Figure:
+    """An effect against width: estimates, 95 % intervals if the law held, exact curves (`share` of the kurtosis)."""
     from ntk_core.finite import gaussian_outputs
 
     traces: list[Figure] = []
@@ -202,9 +202,9 @@ def _verdicts(entries: Sequence[Entry], test: str, moment: str, title: str) -> F
     for entry in entries:
         for j, L in enumerate(entry.spec.depths):
             colour, name = _colour(entry, j), entry.named(f"L = {L}")
-            exact = f"exact_{moment}" in entry.theory
+            exact = "exact_kurtosis" in entry.theory
             if exact:
-                curve = entry.theory[f"exact_{moment}"][j]
+                curve = share * entry.theory["exact_kurtosis"][j]
                 traces.append(_dashed(entry.theory["n"], curve, f"{name}: exact", colour))
             found = np.full((3, len(entry.spec.widths)), np.nan)
             for i in range(len(entry.spec.widths)):
@@ -217,7 +217,7 @@ def _verdicts(entries: Sequence[Entry], test: str, moment: str, title: str) -> F
         least = entry.theory.info[f"detectable_{'kurtosis' if test == 'normality' else 'correlation'}"]
         name = entry.named(f"found 9 times in 10 above {least:.2g}")
         traces.append(style.line(ends, [least, least], name, style.MUTED, dash="dot", hoverinfo="skip"))
-    return {"data": traces, "layout": style.layout(style.width_axis(), style.axis(title))}
+    return {"data": traces, "layout": style.layout(_width_axis(entries), style.axis(title))}
 
 
 def _finite_correlations(entry: Entry, a: int, colour: str) -> list[Figure]:
@@ -334,3 +334,10 @@ def _angle(angle: float) -> str:
 
 def _depth_axis() -> dict[str, Any]:
     return style.axis("depth l (weight matrices)")
+
+
+def _width_axis(entries: Sequence[Entry]) -> dict[str, Any]:
+    """The logarithmic axis of widths, labelled at the widths that are swept."""
+    widths = sorted({n for entry in entries for n in entry.spec.widths})
+    names = [style.thousands(n) for n in widths]
+    return style.axis("width n (neurons in a hidden layer)", type="log", tickvals=widths, ticktext=names)

@@ -93,8 +93,8 @@ _BY_MEASURE = {
             pictures.kurtosis,
         ),
         "independence": Panel(
-            "Correlation of squared outputs: 0 if independent", "side",
-            "Correlation of the squares of different outputs against width, and what would be found.",
+            "Covariance of squared outputs: 0 if independent", "side",
+            "Covariance of the squares of different outputs against width, and what would be found.",
             pictures.independence,
         ),
         "mixed": Panel(

@@ -39,7 +39,7 @@ class Spec(ExperimentSpec):
     outputs: int = Field(4, ge=2, le=16, description="outputs of the networks whose law of outputs is looked at")
     time: float = Field(60.0, gt=0, description="t = steps x learning rate")
     learning_rate: float = Field(1.0, gt=0, le=1000)
-    piece: int = Field(50, ge=1, le=500, description="networks of one part of the run")
+    piece: int = Field(200, ge=1, le=500, description="networks of one part of the run")
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @model_validator(mode="after")

@@ -111,7 +111,7 @@ def _outputs(spec: Spec) -> tuple[dict[str, Labelled], dict[str, Any]]:
     z = np.linspace(-4, 4, 161)
     unknown = _known(spec)
     arrays = labelled(z=(("z",), z), density=(("z",), np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)))
-    arrays |= {} if unknown else _exact(spec, "kurtosis", "output_correlation")
+    arrays |= {} if unknown else _exact(spec, "kurtosis")
     blank = np.ones((max(spec.seeds, 1), spec.outputs))
     info = {
         "notes": [unknown] if unknown else [],

@@ -91,3 +91,15 @@ def test_clock_and_facts():
         spec = spec_of(measure)
         assert "networks" in chart.caption(spec, 0.0)
         assert any("weight matrices" in fact for fact in chart.facts(spec, None))
+
+
+def test_what_outputs_share_is_drawn_in_the_units_of_its_exact_curve():
+    """At one depth and width with many networks, the points lie on the curves: a shared size of variance v."""
+    fields = {"widths": [64], "depths": [3], "seeds": 3000, "piece": 500}
+    _, figures = drawn("outputs", experiments.compute(spec_of("outputs", **fields)), **fields)
+    for panel, effect, reach in (("kurtosis", 3.0, 0.25), ("independence", 0.5, 0.04)):
+        curve, point = named(figures[panel], "L = 3: exact"), figures[panel]["data"][1]
+        v = (1 + 5 / 64) ** 2 - 1
+        at = np.interp(64, arrays.numbers(curve["x"]), arrays.numbers(curve["y"]))
+        assert at == pytest.approx(effect * v, rel=0.02)
+        assert arrays.numbers(point["y"])[0] == pytest.approx(effect * v, abs=reach)
