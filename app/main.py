@@ -17,4 +17,4 @@ ICON = Path(__file__).parents[1] / "assets" / "icon.svg"
 st.set_page_config(page_title="NTK Explorer", page_icon=str(ICON), layout="wide", initial_sidebar_state="auto")
 st.logo(str(ICON), size="large")
 st.html(Path(__file__).parent / "views" / "page.css")
-st.navigation(list(views.pages().values()), position="top").run()
+st.navigation(views.sections(), position="top").run()

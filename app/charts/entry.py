@@ -39,7 +39,7 @@ class Entry:
 
     def there(self, time: float) -> bool:
         """Whether any network has been seen at or before `time`."""
-        return self.result is not None and bool(self.result.present[: self.index(time) + 1].any())
+        return self.result is not None and any(self.result.begun(k) for k in range(self.index(time) + 1))
 
     def now(self, name: str, time: float) -> np.ndarray:
         """A variable (width, seed, ...) at `time`."""

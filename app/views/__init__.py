@@ -14,6 +14,8 @@ from types import ModuleType
 import streamlit as st
 from streamlit.navigation.page import Page
 
+FIGURES = 3  # the last place in the order that a figure of the paper has
+
 
 def modules() -> dict[str, ModuleType]:
     """Every page's module by name, in order."""
@@ -27,6 +29,16 @@ def pages() -> dict[str, Page]:
     found = modules()
     first = next(iter(found))
     return {name: _page(name, module, name == first) for name, module in found.items()}
+
+
+def sections() -> dict[str, list[Page]]:
+    """The pages as the navigation shows them: Home and the paper's figures at once, the others in a menu."""
+    found = modules()
+    made = pages()
+    return {
+        "": [made[name] for name, module in found.items() if module.ORDER <= FIGURES],
+        "Beyond the figures": [made[name] for name, module in found.items() if module.ORDER > FIGURES],
+    }
 
 
 def _page(name: str, module: ModuleType, first: bool) -> Page:
