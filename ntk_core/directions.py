@@ -97,6 +97,30 @@ class Formula:
         return found
 
 
+@dataclass(frozen=True)
+class TwoPlayers:
+    """A game of two functions, as adversarial networks play it: output 0 is the player f, output 1 its critic h.
+
+    f makes mean[h (f - y)] - penalty/2 mean[h^2] small and h makes it large, so that d = (h, penalty h - (f - y)). With
+    a penalty both come to rest at f = y; without, they circle around it for ever and the integral of |d| grows with t.
+
+    Raises:
+        ValueError: the penalty is not a finite number >= 0.
+    """
+
+    penalty: float = 0.2
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.penalty) and self.penalty >= 0):
+            raise ValueError(f"penalty: must be a finite number >= 0, got {self.penalty!r}")
+
+    def __call__(self, f: Any, y: Any, x: Any, t: float) -> Any:
+        """d_t shaped like f (..., N, 2); y (..., N, 2), whose first column is the target."""
+        if f.shape[-1] != 2:
+            raise ValueError(f"direction: two players need 2 outputs, got {f.shape[-1]}")
+        return _library(f).stack([f[..., 1], self.penalty * f[..., 1] - (f[..., 0] - y[..., 0])], -1)
+
+
 def get(direction: str | Direction) -> Direction:
     """A formula from its text, or the direction itself."""
     return Formula(direction) if isinstance(direction, str) else direction

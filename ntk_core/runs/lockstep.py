@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ntk_core.architecture import Architecture
+from ntk_core.costs import Cost
+from ntk_core.directions import Direction
 from ntk_core.finite.network import Network
 from ntk_core.progress import checkpoint
 from ntk_core.rules import GradientDescent, GradientFlow, Momentum, Rule
 from ntk_core.runs import plan as budget
 from ntk_core.runs.parts import Unit, units
+from ntk_core.training.driven import train_along
 from ntk_core.training.state import State
 from ntk_core.training.train import check_targets, train
 
@@ -62,6 +65,14 @@ class _Group:
     states: Iterator[State] = field(default_factory=lambda: iter(()))
 
 
+class _Drive(NamedTuple):
+    """What moves the networks."""
+
+    cost: str | Cost
+    direction: Direction | None
+    n_out: int
+
+
 def rule_of(spec: TrainingSpec) -> Rule:
     """The spec's update rule."""
     if spec.rule == "gradient_flow":
@@ -80,6 +91,9 @@ def train_together(
     points: Any = None,
     plan: budget.Plan | None = None,
     part: Part | None = None,
+    n_out: int = 1,
+    cost: str | Cost = "squared",
+    direction: Direction | None = None,
 ) -> Iterator[Update]:
     """Trains every width and seed of the spec and yields an update whenever a group reaches an output time.
 
@@ -91,22 +105,26 @@ def train_together(
         points: (M, n_in) further inputs the caller will ask about.
         plan: how to do it; by default `budget.plan_training`.
         part: trains only the networks of this part.
+        n_out: number of outputs.
+        cost: what the networks minimize, a name from `ntk_core.costs` or a `Cost`.
+        direction: drives the networks instead of a cost's gradient, step by step at the spec's learning rate.
 
     Raises:
         ValueError: the plan refuses the run (its predicted size and what to lower).
     """
     X = np.asarray(X, dtype=np.float64)
     points = np.zeros((0, n_in)) if points is None else np.asarray(points, dtype=np.float64)
-    plan = budget.plan_training(spec, len(X), len(points), n_in) if plan is None else plan
+    plan = budget.plan_training(spec, len(X), len(points), n_in, n_out) if plan is None else plan
     if plan.refusal:
         raise ValueError(plan.refusal)
     groups = [_Group(plan.groups[unit.width_index], unit) for unit in _units_of(spec, plan, part)]
     work = max(sum(group.unit.seconds for group in groups), 1e-300)
+    drive = _Drive(cost, direction, n_out)
     done = 0.0
     for index, time in enumerate(spec.times):
         for group in groups:
             if index == 0:
-                _draw(group, spec, plan, X, target, points, n_in)
+                _draw(group, spec, plan, X, target, points, n_in, drive)
             assert group.network is not None
             assert group.targets is not None
             share = group.unit.seconds / len(spec.times)
@@ -132,11 +150,13 @@ def _units_of(spec: TrainingSpec, plan: budget.Plan, part: Part | None) -> list[
     return sorted(everything, key=lambda unit: unit.seconds)
 
 
-def _draw(group: _Group, spec: TrainingSpec, plan: budget.Plan, X: Any, target: Target, points: Any, n_in: int) -> None:
+def _draw(
+    group: _Group, spec: TrainingSpec, plan: budget.Plan, X: Any, target: Target, points: Any, n_in: int, drive: _Drive
+) -> None:
     """Draws a group's networks and sets up their training."""
     checkpoint()
     group.network = Network.init(
-        Architecture(spec.depth, group.plan.width, spec.activation, spec.beta, n_in, w_std=spec.w_std),
+        Architecture(spec.depth, group.plan.width, spec.activation, spec.beta, n_in, drive.n_out, w_std=spec.w_std),
         [spec.seed + k for k in range(group.unit.first, group.unit.last)],
         device=plan.device,
         dtype=getattr(torch, spec.precision),
@@ -145,14 +165,24 @@ def _draw(group: _Group, spec: TrainingSpec, plan: budget.Plan, X: Any, target: 
         points=np.concatenate([X, points]),
     )
     group.targets = check_targets(target(group.network) if callable(target) else target, group.network, len(X))
-    group.states = train(
-        group.network,
+    group.states = _training(group.network, group.targets, X, spec, group.plan.method, drive)
+
+
+def _training(
+    network: Network, targets: Tensor, X: Any, spec: TrainingSpec, method: str, drive: _Drive
+) -> Iterator[State]:
+    """The states of a group's training, along its cost or its direction."""
+    if drive.direction is not None:
+        return train_along(network, X, targets, spec.times, drive.direction, rate=spec.learning_rate)
+    return train(
+        network,
         X,
-        group.targets,
+        targets,
         spec.times,
         rule=rule_of(spec),
-        method=group.plan.method,
+        method=method,
         tolerance=spec.tolerance,
+        cost=drive.cost,
     )
 
 

@@ -35,7 +35,7 @@ def train(
     method: str = "leaps",
     tolerance: float = 0.01,
     order: int | None = None,
-    cost: str = "squared",
+    cost: str | costs.Cost = "squared",
 ) -> Iterator[State]:
     """Trains in place and yields a state at every leap (or now and then) and exactly at every requested time.
 
@@ -48,7 +48,7 @@ def train(
         method: "leaps" or "steps".
         tolerance: error of f allowed to a leap, relative to how far f moves in it; > 0 and <= 1.
         order: 1 or 2 (midpoint) for leaps; None lets the measured nonlinearity decide, leap by leap.
-        cost: a name from `ntk_core.costs`; others than "squared" are linearized anew at every leap.
+        cost: a name from `ntk_core.costs`, or a `Cost`; others than "squared" are linearized anew at every leap.
 
     Raises:
         ValueError: the sentence names the argument.
