@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from app.controls.bounds import bounds
 from app.controls.forms import Control
 from ntk_core.activations.known_names import ACTIVATIONS
+from ntk_core.runs.spec import TrainingSpec
 
-MAX_SEED = 2**31 - 1
+MAX_SEED = int(bounds(TrainingSpec, "seed")[1])
 
 WIDTHS_ON_OFFER = (50, 100, 250, 500, 1_000, 2_000, 5_000, 10_000, 50_000, 100_000, 1_000_000)
 
 _NETWORK = (
     Control(
         "depth", "slider", "Depth L (weight matrices)", "L counts weight matrices, so there are L − 1 hidden layers.",
-        limits=(1, 32), step=1,
+        limits=bounds(TrainingSpec, "depth"), step=1,
     ),
     Control(
         "widths", "widths", "Widths n", "Neurons in each hidden layer; up to six widths train side by side. "
@@ -25,12 +27,14 @@ _NETWORK = (
         options={name: name for name in ACTIVATIONS},
     ),
     Control(
-        "beta", "real_slider", "Bias factor β", "Factor of the biases. The paper uses 0.1.", limits=(0, 2), step=0.05
+        "beta", "real_slider", "Bias factor β", "Factor of the biases. The paper uses 0.1.",
+        limits=bounds(TrainingSpec, "beta"), step=0.05,
     ),
 )  # fmt: skip
 
 _TRAINING = (
-    Control("seeds", "integer", "Seeds", "How many networks of each width.", limits=(1, 100), step=1),
+    Control("seeds", "integer", "Seeds", "How many networks of each width.", limits=bounds(TrainingSpec, "seeds"),
+            step=1),
     Control(
         "learning_rate", "real", "Learning rate η", "Gradient descent diverges above 2/λ₁; a warning says so before.",
         limits=(1e-6, 1000), step=0.1,
@@ -77,11 +81,11 @@ _ADVANCED = (
     ),
     Control(
         "snapshots", "integer", "Output times", "Moments at which the networks are looked at, t = 0 included.",
-        "advanced", limits=(2, 200), step=1,
+        "advanced", limits=bounds(TrainingSpec, "snapshots"), step=1,
     ),
     Control(
         "seed", "integer", "First seed", "Network k of a width uses seed + k. The same seed gives the same network.",
-        "advanced", limits=(0, MAX_SEED), step=1,
+        "advanced", limits=bounds(TrainingSpec, "seed"), step=1,
     ),
 )  # fmt: skip
 

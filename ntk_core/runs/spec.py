@@ -39,7 +39,7 @@ class TrainingSpec(ExperimentSpec):
     depth: int = Field(4, ge=1, le=32)
     widths: tuple[Width, ...] = Field((500,), min_length=1, max_length=6)
     activation: ActivationName = "relu"
-    beta: float = Field(0.1, ge=0, le=10)
+    beta: float = Field(0.1, ge=0, le=2)
     w_std: float = Field(1.0, gt=0, le=10, description="standard deviation of the weights; the paper's is 1")
     seeds: int = Field(10, ge=1, le=100, description="how many networks of each width")
     seed: int = Field(0, ge=0, le=2**31 - 1, description="the first seed; network k uses seed + k")
