@@ -49,7 +49,9 @@ def routes(base: str, engine: Callable[[], Engine]) -> list[Route]:
             return await asyncio.to_thread(_file, engine(), key, request.path_params["name"])
         except url_checks.UrlError as problem:
             return JSONResponse({"error": str(problem)}, status_code=problem.status)
-        except (ValueError, EngineError) as problem:
+        except ValueError as problem:
+            return JSONResponse({"error": str(problem)}, status_code=400)
+        except EngineError as problem:
             return JSONResponse({"error": str(problem)}, status_code=503)
 
     return [Route(f"{base}/ntk/specs/{{key}}/{{name}}", file)]

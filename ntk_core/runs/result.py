@@ -135,19 +135,33 @@ class Result:
         Raises:
             ValueError: a variable or a dimension that the schema does not have, or a shape that does not fit.
         """
-        for name, array in increment.values.items():
-            if name not in self.values:
-                raise ValueError(f"{name}: the result has no such variable; it has {', '.join(self.values)}")
-            self.values[name][self._index(increment.place, self.schema.variables[name].dims)] = array
-        self.present[self._index(increment.place, self.schema.cells)] = True  # last: readers trust it
+        cells = self._index(increment.place, self.schema.cells)
+        found = {name: self._fitting(name, increment.place, array) for name, array in increment.values.items()}
+        for name, (index, array) in found.items():
+            self.values[name][index] = array
+        self.present[cells] = True  # last: readers trust it
+
+    def _fitting(self, name: str, place: Place, array: Any) -> tuple[tuple[int | slice, ...], np.ndarray]:
+        """Where a variable's numbers go, and the numbers; a ValueError unless they are what goes there."""
+        if name not in self.values:
+            raise ValueError(f"{name}: the result has no such variable; it has {', '.join(self.values)}")
+        index, array = self._index(place, self.schema.variables[name].dims), np.asarray(array)
+        wanted = self.values[name][index].shape
+        if array.shape != wanted:
+            raise ValueError(f"{name}: numbers of shape {wanted} go to {dict(place)}, got {array.shape}")
+        return index, array
 
     def give_up(self, place: Place) -> None:
         """Nothing more will come at these cells."""
         index = self._index(place, self.schema.cells)
         self.lost[index] |= ~self.present[index]
 
-    @staticmethod
-    def _index(place: Place, dims: tuple[str, ...]) -> tuple[int | slice, ...]:
+    def _index(self, place: Place, dims: tuple[str, ...]) -> tuple[int | slice, ...]:
+        """The place as an index of an array of these dimensions; a ValueError where the schema has no such place."""
+        for dim, at in place.items():
+            first, last = at if isinstance(at, tuple) else (at, at + 1)
+            if dim not in self.schema.cells or not 0 <= first <= last <= self.schema.shape((dim,))[0]:
+                raise ValueError(f"place: {dict(place)} is not among the cells {self.schema.cells} of the result")
         return tuple(slice(*at) if isinstance(at := place.get(dim, (None, None)), tuple) else at for dim in dims)
 
     # Reading along time
@@ -215,9 +229,9 @@ class Result:
         return self.to_dataset()[name].to_dataframe(name="value").reset_index()
 
     def to_bytes(self) -> bytes:
-        """The values, which cells are present, and the attributes, with msgpack: for a reader who has the schema."""
+        """The values, which cells are present or lost, and the attributes: for a reader who has the schema."""
         values = {name: wire.pack(array) for name, array in self.values.items()}
-        return msgpack.packb([values, wire.pack(self.present), self.attrs], use_bin_type=True)
+        return msgpack.packb([values, wire.pack(self.present), wire.pack(self.lost), self.attrs], use_bin_type=True)
 
     @classmethod
     def from_bytes(cls, schema: Schema, data: bytes) -> Result:
@@ -226,11 +240,11 @@ class Result:
         Raises:
             ValueError: the bytes are of another schema.
         """
-        values, present, attrs = msgpack.unpackb(data, raw=False)
+        values, present, lost, attrs = msgpack.unpackb(data, raw=False)
         result = cls(schema, attrs)
         found = {name: wire.unpack(packed) for name, packed in values.items()}
         if {k: v.shape for k, v in found.items()} != {k: v.shape for k, v in result.values.items()}:
             raise ValueError("result: these bytes are of a result of another shape")
         result.values = {name: array.copy() for name, array in found.items()}
-        result.present = wire.unpack(present).copy()
+        result.present, result.lost = wire.unpack(present).copy(), wire.unpack(lost).copy()
         return result

@@ -116,6 +116,32 @@ def test_what_does_not_fit_is_named():
         labelled(f=(("a",), np.zeros((2, 2))))
 
 
+@pytest.mark.parametrize(
+    ("place", "values", "sentence"),
+    [
+        ({"time": 0, "widht": 0}, {}, "place: "),
+        ({"time": 4, "width": 0}, {}, "place: "),
+        ({"time": 0, "width": 0, "seed": (1, 9)}, {}, "place: "),
+        ({"time": 0, "width": 0, "seed": (0, 3)}, {"f": np.float32(1)}, "f: numbers of shape"),
+        ({"time": 0, "width": 0, "seed": (0, 3)}, {"bad": np.zeros(3, bool), "g": np.zeros(3)}, "g: "),
+    ],
+)
+def test_an_increment_that_does_not_fit_changes_nothing(place, values, sentence):
+    result = Result(schema())
+    with pytest.raises(ValueError, match=f"^{sentence}"):
+        result.add(Increment(place, values))
+    assert not result.present.any()
+    assert np.isnan(result["f"]).all()
+
+
+def test_holes_survive_the_wire():
+    result = Result(schema())
+    result.add(ALL[0])
+    result.give_up({"width": 1})
+    again = Result.from_bytes(schema(), result.to_bytes())
+    np.testing.assert_array_equal(again.lost, result.lost)
+
+
 def test_a_result_without_times_is_one_moment():
     coords = labelled(width=(("width",), [1, 2, 3]))
     result = Result(Schema(coords, {"v": Variable(("width",), "v")}, ("width",)))
