@@ -239,7 +239,7 @@ class Network:
         return [(weights.mark(), bias.clone()) for weights, bias in zip(self.layers, self.biases, strict=True)]
 
     def restore(self, mark: list[tuple[Any, Tensor]]) -> None:
-        """The marked parameters again, bit for bit; sampled weights forget what they explored since."""
+        """The marked parameters again, bit for bit; sampled weights go on knowing what they explored since."""
         for weights, bias, (marked, vector) in zip(self.layers, self.biases, mark, strict=True):
             weights.restore(marked)
             bias.copy_(vector)

@@ -39,7 +39,7 @@ class Weights(Protocol):
         """The layer as it is now, for `restore`: what is added from here on is on trial until `keep`."""
 
     def restore(self, mark: Any) -> None:
-        """Puts the marked layer back, bit for bit; a sampled one forgets what it explored since."""
+        """Puts the marked layer back, bit for bit; a sampled one goes on knowing what it explored since."""
 
     def keep(self) -> None:
         """Ends the trial: what was added stays, and marks from before are void."""

@@ -162,7 +162,11 @@ class Result:
             first, last = at if isinstance(at, tuple) else (at, at + 1)
             if dim not in self.schema.cells or not 0 <= first <= last <= self.schema.shape((dim,))[0]:
                 raise ValueError(f"place: {dict(place)} is not among the cells {self.schema.cells} of the result")
-        return tuple(slice(*at) if isinstance(at := place.get(dim, (None, None)), tuple) else at for dim in dims)
+        index: list[int | slice] = []
+        for dim in dims:
+            at = place.get(dim)
+            index.append(slice(None) if at is None else slice(*at) if isinstance(at, tuple) else at)
+        return tuple(index)
 
     # Reading along time
 

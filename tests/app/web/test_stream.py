@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import http.client
+import io
 import itertools
 import json
 import math
 import threading
 import time
 from collections import Counter
+from types import SimpleNamespace
 from urllib.parse import quote, urlencode
 
+import pandas
 import pytest
 import uvicorn
 from starlette.applications import Starlette
 
+from app import charts
 from app.charts import arrays
 from app.controls.forms import Control
-from app.web import events
+from app.web import downloads, events
 from app.web import stream as stream_module
+from app.web.frames import FrameCache
 from app.web.stream import NOT_DRAWN, Streams
+from ntk_core import presets
+from ntk_core.engine.run import Frame
+from ntk_core.runs import files
+from tests.app import synthetic
 
 LONG = 200.0
 PATIENCE = 60.0
@@ -36,7 +45,7 @@ class Server:
             lambda: engine, self.draw, lambda spec, time: f"t = {time:g}", lambda entries, time: "counted",
             lambda spec: OPTIONS, most=3,
         )  # fmt: skip
-        app = Starlette(routes=self.streams.routes("/base"))
+        app = Starlette(routes=[*self.streams.routes("/base"), *downloads.routes("/base", lambda: engine)])
         self.uvicorn = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=1))
         self.thread = threading.Thread(target=self.uvicorn.run)
         self.thread.start()
@@ -311,3 +320,57 @@ def test_a_viewer_has_only_so_many_streams(server, engine, toy):
         list(stream)
     _, response = server.request("GET", run.key, "stream", viewer="many")
     assert response.status == 200
+
+
+def download(server, spec, name):
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+    connection.request("GET", f"/base/ntk/specs/{spec.key}/{name}")
+    response = connection.getresponse()
+    return response, response.read()
+
+
+def test_downloads_are_the_spec_a_script_and_the_numbers(server, engine, toy):
+    spec = toy(frames=3, who=2)
+    engine.submit(spec).wait(PATIENCE)
+    response, body = download(server, spec, "spec.json")
+    assert response.status == 200
+    assert json.loads(body)["frames"] == 3
+    assert response.headers["content-disposition"] == f'attachment; filename="{spec.key}.json"'
+    assert b"toy" in download(server, spec, "replay.py")[1]
+    rows = download(server, spec, "result.csv")[1].decode().splitlines()
+    assert rows[0].startswith("time,who,x,values")
+    assert len(rows) == 1 + 3 * 2 * 3
+    result = files.result_from_netcdf(download(server, spec, "result.nc")[1])
+    assert result["values"][2, 1].tolist() == [102, 102, 102]
+    assert pandas.read_parquet(io.BytesIO(download(server, spec, "result.parquet")[1])).shape[0] == 18
+    assert files.theory_from_netcdf(download(server, spec, "theory.nc")[1])["values"].tolist() == [0, 1, 2]
+
+
+def test_what_cannot_be_downloaded_gets_a_sentence(server, engine, toy):
+    spec = toy(frames=4)
+    assert download(server, spec, "spec.json")[0].status == 404  # not known here yet
+    engine.preview(spec)
+    response, body = download(server, spec, "result.csv")
+    assert (response.status, json.loads(body)["error"]) == (
+        404, "nothing has been trained with these settings yet: press Train first",
+    )  # fmt: skip
+    for name in ("result.exe", "passwd", "theory", "theory.csv.nc"):
+        assert download(server, spec, name)[0].status == 404
+
+
+@pytest.mark.parametrize("sizes", [{}, {"widths": [50, 200, 1000], "seeds": 20, "snapshots": 60}])
+def test_a_viewer_is_sent_a_fifth_of_every_number_each_time(sizes):
+    """The old way: x and y of every curve in 32 bits, and all histories anew, in every frame."""
+    spec = presets.get("figure2").spec
+    spec = type(spec)(**{**spec.model_dump(), **sizes})
+    theory, result = synthetic.theory(spec), synthetic.result(spec, len(spec.times) - 1)
+    cache = FrameCache(charts.draw, charts.caption, charts.summary)
+    run = SimpleNamespace(result=result)
+    known: set[str] = set()
+    new = old = 0
+    for index, time_ in enumerate(spec.times):
+        picture = cache._encode(run, spec, theory, Frame(index, 1, True), {})
+        new += len(picture.event("1.1.1", known))
+        whole = charts.draw((charts.Entry(spec, theory, result),), time_)
+        old += len(json.dumps({name: arrays.expanded(figure) for name, figure in whole.items()}))
+    assert new < old / 5
