@@ -79,13 +79,19 @@ def errors(ensemble: InfiniteEnsemble, X_test: Any, y_test: Any, times: Sequence
 def best_time(ensemble: InfiniteEnsemble, X_test: Any, y_test: Any, *, ridge: bool = False) -> Best:
     """When to stop: the least test error over all times, to a relative 1e-4 of the time (ridge: over penalties 1/t).
 
+    Under a rule that takes steps, the times are whole steps.
+
     Raises:
         ValueError: as `errors`.
     """
-    y = _targets(ensemble, X_test, y_test)
+    y, unit = _targets(ensemble, X_test, y_test), 0.0 if ridge else ensemble.rule.unit
+
+    def landing(log_t: float) -> float:
+        t = math.exp(log_t)
+        return max(round(t / unit), 1) * unit if unit else t
 
     def error(log_t: float) -> float:
-        t = math.exp(log_t)
+        t = landing(log_t)
         mean = ridge_mean(ensemble, X_test, t) if ridge else ensemble.on(X_test).means([t])[0]
         return float(_error(mean, y))
 
@@ -98,7 +104,7 @@ def best_time(ensemble: InfiniteEnsemble, X_test: Any, y_test: Any, *, ridge: bo
     )
     low, high = grid[max(k - 1, 0)], grid[min(k + 1, GRID - 1)]
     inside = minimize_scalar(error, bounds=(low, high), method="bounded", options={"xatol": 1e-4})
-    candidates = [(at_zero, 0.0), (at_infinity, math.inf), (float(inside.fun), math.exp(inside.x))]
+    candidates = [(at_zero, 0.0), (at_infinity, math.inf), (float(inside.fun), landing(inside.x))]
     least, time = min(candidates)
     # Flat to rounding at the end of the grid: the error only falls, and infinity is the answer.
     return Best(math.inf, at_infinity) if at_infinity <= least * (1 + 1e-12) else Best(time, least)

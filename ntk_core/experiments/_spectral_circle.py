@@ -1,0 +1,174 @@
+"""Spectral bias on the circle: every frequency is learned at its own rate, the kernel's Fourier eigenvalue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ntk_core import data
+from ntk_core.experiments import _common as common
+from ntk_core.experiments import _spectral_theory as shared
+from ntk_core.experiments._by_degree import by_degree
+from ntk_core.experiments._spectral_spec import Spec, circle_of, waves
+from ntk_core.runs.arrays import Labelled, labelled
+from ntk_core.runs.result import Increment, Schema, Variable
+from ntk_core.runs.theory import Theory
+
+if TYPE_CHECKING:
+    from ntk_core.limit.ensemble import InfiniteEnsemble
+    from ntk_core.limit.sphere import Eigenvalues
+    from ntk_core.runs.parts import Part
+    from ntk_core.runs.plan import Plan
+
+HIGHEST = 48  # frequency in the picture of eigenvalues
+FIT_FROM = 8  # the first frequency of the fitted power law
+STRAIGHT = 0.15  # root mean square distance, in log lambda, below which a power law is one
+
+
+def theory(spec: Spec) -> Theory:
+    """Fourier eigenvalues, the limit's mean at every output time, amplitudes and errors against time."""
+    points = circle_of(spec)
+    ensemble, info = shared.under_rule(spec, ensemble_of(spec))
+    found = by_degree(common.net_of(spec), 2, HIGHEST)
+    rates = found.ntk.eigenvalues.values[list(spec.frequencies)]
+    times = shared.dense_times(ensemble, float(rates.min()), spec.times[-1])
+    curves = shared.errors_beside_ridge(ensemble, *_test(spec), times)
+    amplitudes = waves(spec) @ _means(ensemble, times).T
+    arrays = labelled(
+        mode=(("mode",), spec.frequencies, "frequency k of cos(k gamma)", "1"),
+        rate=(("mode",), rates, "eigenvalue of the frequency: its rate of learning", "1"),
+        wanted=(("mode",), waves(spec) @ points.y, "amplitude of cos(k gamma) in the noisy targets", "1"),
+        learned=(("mode", "t"), amplitudes, "amplitude of cos(k gamma) in the limit's mean", "1"),
+        train_gamma=(("point",), points.gamma, "angle of the training points", "rad"),
+        train_y=(("point",), points.y, "noisy targets", "1"),
+    )
+    info |= {"notes": _notes(spec, found.ntk.eigenvalues)}
+    info |= {f"{name}_slope": _slope(d.eigenvalues) for name, d in zip(found._fields, found, strict=True)}
+    return Theory(arrays | curves | _functions(spec, ensemble) | _eigenvalues(found.ntk, found.nngp), info)
+
+
+def schema(spec: Spec) -> Schema:
+    """Every network as a function, its amplitudes of the target's frequencies, its test error."""
+    coords = labelled(
+        gamma=(("gamma",), data.angle_grid(spec.angles), "angle of x", "rad"),
+        mode=(("mode",), spec.frequencies, "frequency k of cos(k gamma)", "1"),
+    )
+    return common.schema(
+        spec,
+        coords,
+        f=Variable((*common.NETWORK, "gamma"), "output f_t(x)"),
+        learned=Variable((*common.NETWORK, "mode"), "amplitude of cos(k gamma) in f_t on the training points"),
+        test=Variable(common.NETWORK, "mean squared error against the target without noise"),
+    )
+
+
+def plan(spec: Spec) -> Plan:
+    """Predicted cost of the run, with warnings."""
+    from ntk_core.runs.plan import plan_training
+
+    return common.with_warnings(
+        plan_training(spec, spec.n_train, spec.angles, 2), spec, float(ensemble_of(spec).values[-1])
+    )
+
+
+def run(spec: Spec, plan: Plan, part: Part | None) -> Iterator[Increment]:
+    """Trains the networks of a part and looks at them along the circle at every output time."""
+    import torch
+
+    from ntk_core.runs.lockstep import train_together
+
+    points, project = circle_of(spec), torch.from_numpy(waves(spec))
+    inputs, target = data.circle(points.grid), torch.from_numpy(points.target)
+    for update in train_together(
+        spec, data.circle(points.gamma), points.y, n_in=2, points=inputs, plan=plan, part=part
+    ):
+        with update.network.looking():
+            f = update.network(inputs)[..., 0].double().cpu()
+        outputs = update.outputs[..., 0].double().cpu()
+        # Both ends of the grid are one point of the circle.
+        test = (f - target)[:, :-1].square().mean(-1)
+        yield common.increment(update, f=f, learned=outputs @ project.mT, test=test)
+
+
+def ensemble_of(spec: Spec) -> InfiniteEnsemble:
+    """The limit on the spec's points, under gradient flow."""
+    points = circle_of(spec)
+    return _cached_ensemble(common.net_of(spec), tuple(points.gamma), tuple(points.y))
+
+
+@lru_cache(maxsize=8)
+def _cached_ensemble(net: common.Net, gamma: tuple[float, ...], y: tuple[float, ...]) -> InfiniteEnsemble:
+    from ntk_core.limit.ensemble import InfiniteEnsemble
+
+    return InfiniteEnsemble(common.limit_of(net, 2), data.circle(gamma), np.array(y))
+
+
+def _test(spec: Spec) -> tuple[data.Floats, data.Floats]:
+    """Inputs and noiseless targets all around the circle, the seam once."""
+    points = circle_of(spec)
+    return data.circle(points.grid[:-1]), points.target[:-1]
+
+
+def _means(ensemble: InfiniteEnsemble, times: Any) -> np.ndarray:
+    """The limit's mean on the training points, (T, N)."""
+    fitted = shared.learned(ensemble, times) * ensemble.coefficients[:, 0]
+    return (fitted @ ensemble.modes.mT).numpy()
+
+
+def _functions(spec: Spec, ensemble: InfiniteEnsemble) -> dict[str, Labelled]:
+    """The target, and the limit's mean and ridge regression along the circle at every moment."""
+    from ntk_core.limit.early_stopping import ridge_mean
+
+    points, times = circle_of(spec), shared.moments(spec)
+    # The grid's first point is its last: the curves close without being asked for it twice.
+    inputs = data.circle(points.grid[:-1])
+    mean = ensemble.on(inputs).means(times).numpy()
+    ridge = np.stack([ridge_mean(ensemble, inputs, t).numpy() for t in times])
+    curve = ("times", "gamma")
+    return labelled(
+        gamma=(("gamma",), points.grid, "angle of x", "rad"),
+        target=(("gamma",), points.target, "target without noise", "1"),
+        times=(("times",), times, "training time t = steps x learning rate", "1"),
+        mean=(curve, _closed(mean), "mean of f_t in the limit", "1"),
+        ridge=(curve, _closed(ridge), "ridge regression with penalty 1/t", "1"),
+    )
+
+
+def _closed(curves: np.ndarray) -> np.ndarray:
+    return np.concatenate([curves, curves[:, :1]], axis=1)
+
+
+def _eigenvalues(ntk: Any, nngp: Any) -> dict[str, Labelled]:
+    k = ("frequency",)
+    return labelled(
+        frequency=(k, np.arange(HIGHEST + 1), "frequency k", "1"),
+        ntk=(k, ntk.eigenvalues.values, "Fourier eigenvalue of the NTK", "1"),
+        ntk_error=(k, ntk.eigenvalues.error, "bound on the error of the NTK's eigenvalue", "1"),
+        nngp=(k, nngp.eigenvalues.values, "Fourier eigenvalue of the NNGP kernel", "1"),
+        nngp_error=(k, nngp.eigenvalues.error, "bound on the error of the NNGP kernel's eigenvalue", "1"),
+    )
+
+
+def _slope(found: Eigenvalues) -> float | None:
+    """The exponent of the eigenvalues' power law, None where they follow none."""
+    k = np.arange(FIT_FROM, HIGHEST + 1)
+    k = k[(found.values > found.error)[FIT_FROM:]]
+    if len(k) < (HIGHEST - FIT_FROM) // 3:
+        return None
+    slope, height = np.polyfit(np.log(k), np.log(found.values[k]), 1)
+    rest = np.log(found.values[k]) - slope * np.log(k) - height
+    return float(slope) if np.sqrt((rest**2).mean()) < STRAIGHT else None
+
+
+def _notes(spec: Spec, found: Eigenvalues) -> list[str]:
+    gone = [k for k in spec.frequencies if found.values[k] <= found.error[k]]
+    if not gone:
+        return []
+    which = f"frequencies {', '.join(map(str, gone))}" if len(gone) > 1 else f"frequency {gone[0]}"
+    return [
+        f"The eigenvalue of {which} is zero (to rounding) under this kernel: "
+        f"in the limit the networks never learn it. Give the network biases or more depth."
+    ]

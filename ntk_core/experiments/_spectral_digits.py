@@ -1,0 +1,200 @@
+"""Spectral bias on digits: ten outputs trained by least squares, one eigendecomposition for every time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ntk_core.experiments import _common as common
+from ntk_core.experiments import _spectral_theory as shared
+from ntk_core.experiments._spectral_spec import CLASSES, Spec, Split, digits_of
+from ntk_core.runs.arrays import Labelled, labelled
+from ntk_core.runs.result import Increment, Schema, Variable
+from ntk_core.runs.theory import Theory
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ntk_core.limit.ensemble import InfiniteEnsemble
+    from ntk_core.runs.parts import Part
+    from ntk_core.runs.plan import Plan
+
+SHOWN = (2, 3, 10, 30, 100)  # components whose learning is followed; the first is nearly constant, the targets not
+QUICK = 500  # digits, to learn from or to be read, up to which the limit answers at once
+MOST_UNKNOWNS = 1500  # N times ten outputs, of the eigenproblem that a leap solves
+
+
+def theory(spec: Spec) -> Theory:
+    """Eigenvalues of Theta/N, accuracy and errors against time, components learned at their own rates."""
+    ensemble, info = shared.under_rule(spec, _ensemble(spec))
+    values, k = ensemble.values.flip(0).numpy(), np.array(components(spec))
+    times = shared.dense_times(ensemble, float(values[k[-1] - 1]), spec.times[-1])
+    arrays = labelled(
+        times=(("times",), shared.moments(spec), "training time t = steps x learning rate", "1"),
+        component=(("component",), np.arange(1, len(values) + 1), "kernel principal component", "1"),
+        values=(("component",), values, "eigenvalue of Theta/N", "1"),
+        mode=(("mode",), k, "kernel principal component", "1"),
+        rate=(("mode",), values[k - 1], "eigenvalue of the component: its rate of learning", "1"),
+        learned=(("mode", "t"), shared.learned(ensemble, times).T.numpy()[-k], "share learned", "1"),
+    )
+    return Theory(arrays | _against_time(spec, ensemble, times), info | {"notes": []})
+
+
+def components(spec: Spec) -> tuple[int, ...]:
+    """The kernel principal components that are followed."""
+    return tuple(k for k in SHOWN if k <= spec.n_digits)
+
+
+def slow(spec: Spec) -> bool:
+    """Whether the limit takes more than a moment."""
+    return max(spec.n_digits, spec.n_test) > QUICK
+
+
+def schema(spec: Spec) -> Schema:
+    """What every network has learned of the followed components, how many digits it reads, its test error."""
+    mode = (("mode",), components(spec), "kernel principal component", "1")
+    return common.schema(
+        spec,
+        labelled(mode=mode),
+        learned=Variable((*common.NETWORK, "mode"), "share of the component's targets learned"),
+        accuracy=Variable(common.NETWORK, "share of the test digits read"),
+        test=Variable(common.NETWORK, "mean squared error on the test digits, summed over outputs"),
+    )
+
+
+def plan(spec: Spec) -> Plan:
+    """Predicted cost of the run, step by step; refuses leaps of too many unknowns."""
+    from ntk_core.runs.plan import plan_training
+
+    trained = _trained(spec)
+    found = plan_training(trained, spec.n_digits, 0, _split(spec).X.shape[1], CLASSES)
+    if found.groups[0].method == "leaps" and spec.n_digits * CLASSES > MOST_UNKNOWNS:
+        found = replace(
+            found,
+            refusal=f"{spec.n_digits:,} digits with ten outputs are too many for leaps, which solve an eigenproblem of "
+            f"{spec.n_digits * CLASSES:,} unknowns: choose gradient descent and the method steps, or at most "
+            f"{MOST_UNKNOWNS // CLASSES} digits",
+        )
+    return common.with_warnings(found, trained, float(_ensemble(spec).values[-1]))
+
+
+def run(spec: Spec, plan: Plan, part: Part | None) -> Iterator[Increment]:
+    """Trains the networks of a part and has them read the test digits at every output time."""
+    import torch
+
+    from ntk_core.limit.classes import accuracy, one_hot
+    from ntk_core.runs.lockstep import train_together
+
+    split, project = _split(spec), _shares(spec)
+    y, y_test = one_hot(split.labels, CLASSES), one_hot(split.labels_test, CLASSES)
+    for update in train_together(
+        _trained(spec), split.X, y, n_in=split.X.shape[1], n_out=CLASSES, plan=plan, part=part
+    ):
+        with update.network.looking():
+            f = update.network(split.X_test).double().cpu()
+        learned = torch.einsum("knc,snc->sk", project, update.outputs.double().cpu())
+        test = (f - y_test).square().sum(-1).mean(-1)
+        yield common.increment(
+            update, learned=learned, accuracy=_nan_if_lost(accuracy(f, split.labels_test), f), test=test
+        )
+
+
+def _trained(spec: Spec) -> Spec:
+    """The spec as its networks are trained: by steps where nothing else was asked for, since leaps know one output."""
+    stepped = spec.method == "auto" and spec.rule != "gradient_flow"
+    return spec.model_copy(update={"method": "steps"}) if stepped else spec
+
+
+def _nan_if_lost(values: Tensor, f: Tensor) -> Tensor:
+    """Accuracies (S,), without those of networks that have left the finite numbers, whose largest output is none."""
+    return values.masked_fill(~f.isfinite().flatten(1).all(1), math.nan)
+
+
+def _shares(spec: Spec) -> Tensor:
+    """What takes outputs (N, classes) to the share learned of each component's targets: (K, N, classes)."""
+    import torch
+
+    ensemble = _ensemble(spec)
+    at = [-k for k in components(spec)]
+    modes, wanted = ensemble.modes[:, at], ensemble.coefficients[at]  # (N, K), (K, classes)
+    scaled = wanted / wanted.square().sum(1, keepdim=True)
+    return torch.einsum("nk,kc->knc", modes, scaled)
+
+
+def _against_time(spec: Spec, ensemble: InfiniteEnsemble, times: list[float]) -> dict[str, Labelled]:
+    """Accuracies and errors of the limit's mean and of ridge with penalty 1/t, infinity after the times."""
+    import torch
+
+    moments, values = [*times, math.inf], ensemble.values
+    flow = torch.stack([ensemble.decay(t) for t in moments]), torch.stack([ensemble.gain(t) for t in moments])
+    ridge = (
+        torch.stack([_ridge_left(values, t) for t in moments]),
+        torch.stack([_ridge_gain(ensemble, t) for t in moments]),
+    )
+    found = [_fit(spec, ensemble, *flow), _fit(spec, ensemble, *ridge)]
+    arrays: dict[str, tuple] = {}
+    for prefix, fit, (accuracy, train, test) in zip(
+        ("", "ridge_"), ("the limit's mean", "ridge with penalty 1/t"), found, strict=True
+    ):
+        error = f"mean squared error of {fit}, summed over outputs"
+        arrays[f"{prefix}accuracy"] = (("moment",), accuracy, f"accuracy of {fit}", "1")
+        arrays[f"{prefix}train"] = (("t",), train[:-1], f"{error}, on the digits learned from", "1")
+        arrays[f"{prefix}test"] = (("t",), test[:-1], f"{error}, on the test digits", "1")
+    tests = [test for _, _, test in found]
+    return labelled(
+        t=(("t",), times, "training time t = steps x learning rate", "1"),
+        moment=(("moment",), moments, "training time, infinity the last", "1"),
+        best=(("fit",), [moments[int(e.argmin())] for e in tests], "time of the least test error among these", "1"),
+        best_error=(("fit",), [float(e.min()) for e in tests], "least test error: early stopping, ridge", "1"),
+        **arrays,
+    )
+
+
+def _fit(spec: Spec, ensemble: InfiniteEnsemble, left: Tensor, gain: Tensor) -> tuple[np.ndarray, ...]:
+    """Accuracy, training error and test error (T,) of what spectral filters make: what they leave and gain, (T, N)."""
+    from ntk_core.limit.classes import accuracy, one_hot
+
+    split = _split(spec)
+    f, y = _predictions(ensemble, split, gain), one_hot(split.labels_test, CLASSES)
+    train = (left[..., None] * ensemble.coefficients).square().sum((1, 2)) / left.shape[1]
+    test = (f - y).square().sum(-1).mean(-1)
+    return accuracy(f, split.labels_test).numpy(), train.numpy(), test.numpy()
+
+
+def _predictions(ensemble: InfiniteEnsemble, split: Split, gains: Tensor) -> Tensor:
+    """Means on the test digits for spectral filters (T, N): (T, M, classes), in one product."""
+    T, N = gains.shape
+    shrunk = (gains.T[:, :, None] * ensemble.coefficients[:, None, :]).reshape(N, T * CLASSES)
+    f = ensemble.on(split.X_test).cross @ shrunk
+    return f.reshape(len(f), T, CLASSES).transpose(0, 1)
+
+
+def _ridge_left(values: Tensor, t: float) -> Tensor:
+    """What ridge leaves of the targets along each eigendirection, 1 / (1 + lambda t)."""
+    return (values == 0).to(values.dtype) if math.isinf(t) else 1 / (1 + values * t)
+
+
+def _ridge_gain(ensemble: InfiniteEnsemble, t: float) -> Tensor:
+    return ensemble.gain(t) if math.isinf(t) else 1 / (ensemble.values + 1 / t)
+
+
+def _split(spec: Spec) -> Split:
+    return digits_of(spec.n_digits, spec.n_test, spec.data_seed)
+
+
+def _ensemble(spec: Spec) -> InfiniteEnsemble:
+    return _cached_ensemble(common.net_of(spec), (spec.n_digits, spec.n_test, spec.data_seed))
+
+
+@lru_cache(maxsize=2)
+def _cached_ensemble(net: common.Net, key: tuple[int, int, int]) -> InfiniteEnsemble:
+    from ntk_core.limit.classes import one_hot
+    from ntk_core.limit.ensemble import InfiniteEnsemble
+
+    split = digits_of(*key)
+    return InfiniteEnsemble(common.limit_of(net, split.X.shape[1]), split.X, one_hot(split.labels, CLASSES))

@@ -1,0 +1,94 @@
+"""The spec of the experiment on spectral bias, and the data that it draws."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Annotated, Literal, NamedTuple
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from ntk_core import data
+from ntk_core.data import digits
+from ntk_core.runs.spec import TrainingSpec, Width
+
+Frequency = Annotated[int, Field(ge=0, le=20)]
+CLASSES = len(digits.CLASSES)
+
+
+class Spec(TrainingSpec):
+    """Defaults are the network of the paper's figure 2, on three frequencies and noise."""
+
+    experiment: Literal["spectral"] = "spectral"
+    widths: tuple[Width, ...] = Field((500,), min_length=1, max_length=6)
+    seeds: int = Field(3, ge=1, le=100, description="how many networks of each width")
+    time: float = Field(2000.0, ge=0, description="t = steps x learning rate")
+    # Heavy ball has a clock of its own: a penalty 1/t could not stand beside it.
+    rule: Literal["gradient_descent", "gradient_flow"] = "gradient_descent"
+    data: Literal["circle", "digits"] = "circle"
+    frequencies: tuple[Frequency, ...] = Field(
+        (1, 3, 5), min_length=1, max_length=6, description="k of the target, the sum of cos(k gamma)"
+    )
+    n_train: int = Field(64, ge=4, le=256, description="training points, evenly spaced on the circle")
+    noise: float = Field(0.5, ge=0, le=10, description="standard deviation of the noise on the training targets")
+    data_seed: int = Field(0, ge=0, le=2**31 - 1, description="draws the noise, or the digits")
+    angles: int = Field(121, ge=9, le=1001, description="test points, and of the curves, from -pi to pi")
+    n_digits: int = Field(300, ge=20, le=4000, description="digits to learn from")
+    n_test: int = Field(500, ge=20, le=1000, description="other digits to be read")
+
+    @model_validator(mode="after")
+    def _check_frequencies(self) -> Spec:
+        if len(set(self.frequencies)) < len(self.frequencies):
+            raise ValueError(f"frequencies: {list(self.frequencies)} names a frequency twice")
+        if 2 * max(self.frequencies) >= self.n_train:
+            raise ValueError(
+                f"frequencies: {self.n_train} points tell frequencies below {self.n_train / 2:g} from each other, "
+                f"got {max(self.frequencies)}"
+            )
+        return self
+
+
+class Circle(NamedTuple):
+    """gamma, y (N,): training angles and noisy targets; grid, target (M,): the curve's angles and f* there."""
+
+    gamma: data.Floats
+    y: data.Floats
+    grid: data.Floats
+    target: data.Floats
+
+
+class Split(NamedTuple):
+    """Digits to learn from and others to be read: inputs (N, 784) and (M, 784), labels (N,) and (M,)."""
+
+    X: data.Floats
+    labels: np.ndarray
+    X_test: data.Floats
+    labels_test: np.ndarray
+
+
+def circle_of(spec: Spec) -> Circle:
+    """The circle's points and targets."""
+    gamma, grid = data.even_angles(spec.n_train), data.angle_grid(spec.angles)
+    noise = spec.noise * np.random.default_rng(spec.data_seed).standard_normal(spec.n_train)
+    return Circle(gamma, _target(spec, gamma) + noise, grid, _target(spec, grid))
+
+
+@lru_cache(maxsize=4)
+def digits_of(n_digits: int, n_test: int, seed: int) -> Split:
+    """The digits of both kinds, none twice."""
+    drawn = digits.batch(n_digits + n_test, seed=seed)
+    n = n_digits
+    return Split(drawn.inputs[:n], drawn.labels[:n], drawn.inputs[n:], drawn.labels[n:])
+
+
+def waves(spec: Spec) -> data.Floats:
+    """The rows that take a function on the training points to its amplitude of every cos(k gamma), (F, N).
+
+    On evenly spaced points cosines below N/2 are orthogonal, so that an amplitude is a scalar product.
+    """
+    k = np.asarray(spec.frequencies)[:, None]
+    return np.where(k == 0, 1.0, 2.0) * np.cos(k * data.even_angles(spec.n_train)) / spec.n_train
+
+
+def _target(spec: Spec, gamma: data.Floats) -> data.Floats:
+    return np.cos(np.asarray(spec.frequencies)[:, None] * gamma).sum(0)
