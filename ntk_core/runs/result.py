@@ -164,8 +164,8 @@ class Result:
                 raise ValueError(f"place: {dict(place)} is not among the cells {self.schema.cells} of the result")
         index: list[int | slice] = []
         for dim in dims:
-            at = place.get(dim)
-            index.append(slice(None) if at is None else slice(*at) if isinstance(at, tuple) else at)
+            where = place.get(dim)
+            index.append(slice(None) if where is None else slice(*where) if isinstance(where, tuple) else where)
         return tuple(index)
 
     # Reading along time
