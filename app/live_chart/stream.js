@@ -16,7 +16,7 @@ function listen(s) {
   s.retryButton.hidden = true
   s.stopButton.hidden = false
   busy(s, true)
-  say(s, "Waiting for the engine…")
+  say(s, s.data.run.quiet ? "" : "Waiting for the engine…")
   s.source = openStream(url(s, `${path}${path.includes("?") ? "&" : "?"}viewer=${viewer}`), {
     event: (name, data) => (HANDLERS[name] || ignore)(s, data),
     lost: () => say(s, "The connection is lost; trying again…"),
@@ -38,6 +38,7 @@ function receive(s, frame) {
 }
 
 function report(s, status) {
+  if (s.data.run && s.data.run.quiet) return // nobody asked for it: no words about it
   s.last = status
   s.progress.value = status.progress || 0
   const parts = [status.message || (status.state === "running" ? "Training" : status.state), `${seconds(status.elapsed)} elapsed`]
@@ -50,6 +51,7 @@ function report(s, status) {
 
 function finish(s, end) {
   close(s)
+  if (s.data.run && s.data.run.quiet) return
   const spent = s.last ? ` after ${seconds(s.last.elapsed)}` : ""
   s.root.dataset.state = end.state
   const record = end.record && `Recorded: ${seconds(end.record.seconds)} on ${end.record.machine}`
@@ -62,6 +64,7 @@ function finish(s, end) {
 /* The stream has ended for good: the server knows no such run (and says so), or has not answered for too long. */
 function gone(s, sentence) {
   close(s)
+  if (s.data.run && s.data.run.quiet) return
   s.retryButton.hidden = Boolean(sentence)
   const why = sentence ? sentence[0].toUpperCase() + sentence.slice(1) : "The server does not answer"
   rest(s, `${why}; what was drawn stays.`, true)

@@ -163,7 +163,10 @@ def test_a_late_viewer_gets_everything_drawn_once(server, engine, toy):
 def test_a_queued_run_says_so_and_keeps_the_line_open(server, engine, toy, monkeypatch):
     monkeypatch.setattr(stream_module, "TICK", 0.05)
     monkeypatch.setattr(stream_module, "KEEP_ALIVE", 0.1)
-    busy, run = engine.submit(toy(pause=LONG)), engine.submit(toy())
+    busy = engine.submit(toy(pause=LONG))
+    while busy.state != "running":
+        time.sleep(0.02)
+    run = engine.submit(toy())
     sent = server.stream(run)
     name, status = next(sent)
     assert (name, status["state"]) == ("status", "queued")

@@ -371,7 +371,7 @@ def test_a_part_that_never_ends_is_given_up(engine, toy, monkeypatch):
     monkeypatch.setattr(engine, "limits", replace(engine.limits, stalled=2.0))
     run = engine.submit(toy(frames=2, who=2, split=True, trouble="silence", troubled=1, pause=0.05))
     with run.watch("a"):
-        assert run.wait(PATIENCE) == "failed"
+        assert run.wait(3 * PATIENCE) == "failed"
     assert "counter 1: nothing was heard of it" in run.error
     assert run.result.present[:, 0].all()
     engine.connection.client().restart(wait_for_workers=False)  # the silent worker never looks up

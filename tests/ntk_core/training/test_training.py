@@ -326,7 +326,7 @@ def test_what_momentum_carries_is_the_sum_of_its_powers(mu, k):
 
 
 def test_what_is_explored_at_a_midpoint_is_not_lost_to_the_move():
-    """A move made of signals found under a trial lands whole: f goes where the pushforward says, as it does in dense."""
+    """A move made of signals found under a trial lands whole: f goes where the pushforward says."""
     arch, X = (
         Architecture(4, 300, "tanh", 0.1, 2),
         torch.randn(6, 2, generator=torch.Generator().manual_seed(3)).double(),
