@@ -76,7 +76,7 @@ def _smallest(entries: Sequence[Entry], time: float, options: Mapping[str, Any])
             drawn += [smallest[i][clear], rounding[i][~clear]]
             traces.append(_marked(x, np.where(clear, smallest[i], np.nan), entry.named(name), colour, symbol, "x"))
             traces += _singular(x[~clear], rounding[i][~clear], colour, named=i == 0)
-    y = style.log_axis("smallest eigenvalue of K(X, X)", np.concatenate(drawn))
+    y = style.log_axis("λ<sub>min</sub> of K(X, X)", np.concatenate(drawn))
     return {"data": traces, "layout": style.layout(_against(entries), y, shapes=_own(entries))}
 
 
@@ -98,7 +98,7 @@ def _condition(entries: Sequence[Entry], time: float, options: Mapping[str, Any]
             finite = np.where(np.isfinite(number[i]), number[i], np.nan)
             drawn.append(finite)
             traces.append(_marked(x, finite, entry.named(name), colour, symbol, "x"))
-    y = style.log_axis("condition number λ<sub>max</sub> / λ<sub>min</sub>", np.concatenate(drawn))
+    y = style.log_axis("λ<sub>max</sub> / λ<sub>min</sub>", np.concatenate(drawn))
     if not np.isfinite(np.concatenate(drawn)).any():
         return style.empty("Every one of these matrices is singular to rounding", _against(entries), y)
     return {"data": traces, "layout": style.layout(_against(entries), y, shapes=_own(entries))}

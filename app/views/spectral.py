@@ -28,7 +28,7 @@ DATA = (
     ),
     Control(
         "frequencies", "pills", "Frequencies of the target", "f* is the sum of cos kγ over these k; up to six.",
-        options={k: str(k) for k in range(13)}, limits=(0, 20), shown_if=_on_circle,
+        options={k: str(k) for k in range(13)}, limits=(0, 12), shown_if=_on_circle,
     ),
     Control(
         "noise", "real_slider", "Noise on the targets", "Its standard deviation; the test error is against f* without "
@@ -67,7 +67,7 @@ RULE = Control(
     {"gradient_descent": "gradient descent", "gradient_flow": "gradient flow"},
 )  # fmt: skip
 
-TABLE = tuple(RULE if c.name == "rule" else c for c in table(DATA, CHART, ADVANCED) if c.name != "momentum")
+TABLE = tuple(RULE if c.name == "rule" else c for c in table(DATA, CHART, ADVANCED))
 
 VIEW = View(
     "spectral",

@@ -12,7 +12,7 @@ from ntk_core import data
 from ntk_core.data import digits
 from ntk_core.runs.spec import TrainingSpec, Width
 
-Frequency = Annotated[int, Field(ge=0, le=20)]
+Frequency = Annotated[int, Field(ge=0, le=12)]
 CLASSES = len(digits.CLASSES)
 
 
@@ -30,7 +30,7 @@ class Spec(TrainingSpec):
         (1, 3, 5), min_length=1, max_length=6, description="k of the target, the sum of cos(k gamma)"
     )
     n_train: int = Field(64, ge=4, le=256, description="training points, evenly spaced on the circle")
-    noise: float = Field(0.5, ge=0, le=10, description="standard deviation of the noise on the training targets")
+    noise: float = Field(0.5, ge=0, le=3, description="standard deviation of the noise on the training targets")
     data_seed: int = Field(0, ge=0, le=2**31 - 1, description="draws the noise, or the digits")
     angles: int = Field(121, ge=9, le=1001, description="test points, and of the curves, from -pi to pi")
     n_digits: int = Field(300, ge=20, le=4000, description="digits to learn from")

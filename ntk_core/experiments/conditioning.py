@@ -43,8 +43,8 @@ class Spec(ExperimentSpec):
     experiment: Literal["conditioning"] = "conditioning"
     depth: int = Field(4, ge=1, le=16)
     activation: ActivationName = "relu"
-    beta: float = Field(0.1, ge=0, le=10)
-    w_std: float = Field(1.0, gt=0, le=10, description="standard deviation of the weights; the paper's is 1")
+    beta: float = Field(0.1, ge=0, le=2)
+    w_std: float = Field(1.0, ge=0.01, le=10, description="standard deviation of the weights; the paper's is 1")
     dimension: int = Field(3, ge=2, le=100, description="n_in, of the space that holds the sphere")
     degrees: int = Field(16, ge=4, le=40, description="the highest degree of the spherical harmonics")
     points: int = Field(32, ge=2, le=128, description="N points drawn uniformly from the sphere")

@@ -99,5 +99,6 @@ def test_a_frequency_of_zero_has_no_ring_and_a_curve(entries):
 
 def test_the_page_has_a_control_for_every_field_and_no_heavy_ball():
     names = {c.name for c in VIEW.table if c.group != "chart"}
-    assert names == set(Spec.model_fields) - {"experiment", "momentum", "angles"}
+    assert names == set(Spec.model_fields) - {"experiment", "angles"}
+    assert not next(c for c in VIEW.table if c.name == "momentum").shown_if({"rule": "gradient_flow"})
     assert set(next(c for c in VIEW.table if c.name == "rule").options) == {"gradient_descent", "gradient_flow"}

@@ -107,7 +107,7 @@ def test_conditioning_worsens_with_depth_and_with_points():
 @given(
     depth=st.integers(1, 16),
     activation=st.sampled_from(sorted(conditioning.QUICK)),
-    beta=st.floats(0, 10),
+    beta=st.floats(0, 2),
     w_std=st.floats(0.1, 3),
     dimension=st.integers(2, 100),
     points=st.integers(2, 40),
