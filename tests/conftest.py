@@ -11,6 +11,9 @@ import tests.toys
 from ntk_core import experiments
 from ntk_core.engine import Engine, Limits
 
+# What a test leaves behind must not answer the next one; servers and workers inherit this.
+os.environ["NTK_STORE"] = "none"
+
 THREADS = 2
 MEMORY = 1500 * 10**6
 
@@ -19,7 +22,6 @@ MEMORY = 1500 * 10**6
 def engine() -> Iterator[Engine]:
     """An engine with one training worker whose processes know the toy experiment; started once for all tests."""
     os.environ["DASK_DISTRIBUTED__WORKER__PRELOAD"] = f'["{tests.toys.__name__}"]'
-    os.environ["NTK_STORE"] = "none"
     engine = Engine.start(workers=1, threads=THREADS, memory_limit=MEMORY, grace=0.5, limits=Limits(detached=0.0))
     yield engine
     engine.close()
