@@ -109,11 +109,12 @@ def _preview(spec: ExperimentSpec) -> Preview | None:
     While it waits it looks up: where a control has moved meanwhile the script ends here, and the answer is given up.
     """
     deadline = time.monotonic() + PREVIEW_SECONDS
+    # Both places are always there: what follows them must not move when a spinner comes and goes.
+    place, look_up = st.empty(), st.empty()
     try:
         with engine().ask(spec) as asked:
             if not asked.wait(SPINNER_AFTER):
-                with st.spinner("Working out the limit…", show_time=True):
-                    look_up = st.empty()
+                with place, st.spinner("Working out the limit…", show_time=True):
                     while not asked.wait(LOOK_UP_SECONDS) and time.monotonic() < deadline:
                         look_up.empty()  # raises where the script is to run again
             return asked.result(0.0)
