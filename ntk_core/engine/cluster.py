@@ -20,7 +20,7 @@ import psutil
 from distributed import Nanny, Scheduler
 from distributed.system import MEMORY_LIMIT
 
-from ntk_core.engine.jobs import cores
+from ntk_core.runs.machine import cores
 
 PRELOAD = "ntk_core.engine.jobs"
 THEORY_SHARE, TRAINING_SHARE = 0.2, 0.7  # of this machine's memory; the rest is the scheduler's and the web server's

@@ -20,6 +20,7 @@ from ntk_core import experiments
 from ntk_core.engine.errors import OUT_OF_MEMORY, TOO_LONG, UNEXPECTED
 from ntk_core.engine.post import Post
 from ntk_core.progress import Listener, checkpoint, listening
+from ntk_core.runs.machine import cores
 from ntk_core.runs.parts import Part
 from ntk_core.runs.provenance import machine, versions
 from ntk_core.runs.spec import sentences
@@ -146,11 +147,6 @@ def set_threads() -> None:
     import torch
 
     torch.set_num_threads(int(os.environ.get("NTK_THREADS") or cores()))
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _return_memory() -> None:

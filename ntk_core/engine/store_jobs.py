@@ -15,8 +15,6 @@ from ntk_core.runs.theory import Theory
 
 logger = logging.getLogger(__name__)
 
-RECORD = ("seconds", "machine", "created", "versions")  # of a stored result, what a page says of it
-
 
 def keys() -> list[str]:
     """The keys of all stored results."""
@@ -25,12 +23,14 @@ def keys() -> list[str]:
 
 def load(fields: str) -> dict[str, Any] | None:
     """The stored result of a spec (JSON) as {"data", "record"}, or None."""
+    from ntk_core.runs.store import FOUND
+
     spec = jobs.parse(fields)
     experiment = cast(Experiment, experiments.load(spec.experiment))
     result = _store().load(spec)
     if result is None or result.schema.shape(result.schema.cells) != experiment.schema(spec).shape(result.schema.cells):
         return None
-    return {"data": result.to_bytes(), "record": {k: result.attrs[k] for k in RECORD if k in result.attrs}}
+    return {"data": result.to_bytes(), "record": {k: result.attrs[k] for k in FOUND if k in result.attrs}}
 
 
 def keep(fields: str, data: bytes, seconds: float) -> str:

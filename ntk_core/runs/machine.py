@@ -51,6 +51,11 @@ def speeds(device: str) -> Speeds:
     )
 
 
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def free_memory(device: str) -> int:
     """Bytes a run may take: a share of what is free on the device; of main memory, `NTK_MEMORY_LIMIT` if set."""
     if device.startswith("cuda"):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from ntk_core.runs.machine import cores
 from ntk_core.runs.spec import RESULTS_VERSION
 
 if TYPE_CHECKING:
@@ -39,5 +39,5 @@ def versions() -> str:
 
 def machine() -> str:
     """The kind of machine and its cores, in words; nothing that names it."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return f"{platform.system()} {platform.machine()}, {cores} core{'s' * (cores != 1)}"
+    count = cores()
+    return f"{platform.system()} {platform.machine()}, {count} core{'s' * (count != 1)}"
