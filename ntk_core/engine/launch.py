@@ -89,7 +89,7 @@ class Launch:
             return
         self._expect_more(part)
         if message["kind"] == "started":
-            self.run.start(part, message["at"])
+            self.run.start(part, message["at"], message["worker"])
             state.heard.add(message["number"])
         elif message["kind"] == "progress":
             self.run.report(part, message["share"])
@@ -200,6 +200,14 @@ class Launch:
         if task is not None:
             task.cancel()
             self._end_part(name, "failed", STALLED.format(minutes=self._stalled / 60))
+            self._free(self.run.parts[name].worker)
+
+    def _free(self, worker: str) -> None:
+        """A worker that does not look up any more keeps its slot from all the others: it begins anew."""
+        try:
+            self._connection.client().restart_workers([worker], timeout=10, raise_for_error=False)
+        except (EngineError, OSError, ValueError, TimeoutError, CancelledError):
+            logger.exception("worker %s says nothing and could not be restarted", worker)
 
     def _end_part(self, name: str, state: str, error: str | None, facts: dict[str, Any] | None = None) -> None:
         with self._lock:

@@ -37,8 +37,8 @@ class Post:
         _forget_old()
 
     def started(self) -> None:
-        """Says that the part has left the queue, and when."""
-        self._send({"kind": "started", "at": time.time()})
+        """Says that the part has left the queue, when and where."""
+        self._send({"kind": "started", "at": time.time(), "worker": self.worker.address})
 
     def add(self, increment: Increment) -> None:
         """Takes an increment along with the next message, which leaves at once if the last one is a moment ago."""

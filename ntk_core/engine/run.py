@@ -33,7 +33,8 @@ class Frame:
 class PartState:
     """A part of a run on its way.
 
-    `heard`: numbers of the messages that have arrived; `attempt`: 0, then 1, ...; `deaths`: of workers under it.
+    `heard`: numbers of the messages that have arrived; `attempt`: 0, then 1, ...; `deaths`: of workers under it;
+    `worker`: the address of the one that it began on.
     """
 
     part: Part
@@ -41,6 +42,7 @@ class PartState:
     progress: float = 0.0
     attempt: int = 0
     deaths: int = 0
+    worker: str = ""
     heard: set[int] = field(default_factory=set)
 
 
@@ -82,6 +84,7 @@ class Run:
         self.predicted = 0.0
         self.viewers = Viewers(lambda: abandoned(self), grace, patience)
         self.parts: dict[str, PartState] = {}
+        self._newest: dict[str, str] = {}  # the part that began last on each worker
         self._editions = [0] * len(self.result.times)
         self._reached = -1
         self._started = self._ended = 0.0
@@ -181,9 +184,12 @@ class Run:
             self.parts = {part.name: PartState(part) for part in parts}
             self._notify()
 
-    def start(self, name: str = "", at: float | None = None) -> None:
-        """A part left the queue, at that moment of `time.time()` if it is known."""
+    def start(self, name: str = "", at: float | None = None, worker: str = "") -> None:
+        """A part left the queue, at that moment of `time.time()` and on that worker if they are known."""
         with self._changed:
+            if name in self.parts and worker:
+                self.parts[name].worker = worker
+                self._newest[worker] = name
             if name in self.parts and self.parts[name].state == "queued":
                 self.parts[name].state = "running"
             if self.state == "queued":
@@ -231,10 +237,12 @@ class Run:
             self._progress, self._progress_at = share, time.monotonic()
 
     def retry(self, name: str) -> PartState:
-        """The part begins again. A worker that died before the part had begun did not die of it."""
+        """The part begins again. A worker died of the part that it had begun last, not of those that had ended or not
+        begun, whose outcome or place was lost with it.
+        """
         with self._changed:
             part = self.parts[name]
-            part.deaths += part.state == "running"
+            part.deaths += part.state == "running" and self._newest.get(part.worker, name) == name
             part.attempt, part.state, part.heard = part.attempt + 1, "queued", set()
             return part
 

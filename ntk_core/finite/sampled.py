@@ -21,7 +21,7 @@ from ntk_core.finite.weights import draw, generator
 # one left out of a forward query changes the function by e: backward queries may be this much coarser. Measured at
 # width 2,000 with 100 inputs, the kernel's change in training is as exact at 30 as at 3, with a third fewer directions.
 BACKWARD_SLACK = 30.0
-SOUND = 1e4  # images of unit directions are of order 1: beyond this, subtracting a move would leave its rounding
+SOUND = 100.0  # images of unit directions are of order 1: under a move beyond this, new ones would keep its rounding
 
 
 class _Mark(NamedTuple):
@@ -119,14 +119,15 @@ class Sampled:
     def restore(self, mark: list[_Mark]) -> None:
         """The marked images again. What was explored since stays explored, with the images that the marked matrix has.
 
-        A move that left the finite range has spoilt the images of what was explored under it: that is forgotten, and
+        A move that was very large has spoilt the images of what was explored under it: that is forgotten, and
         its random numbers will come again, so that what is tried does not choose the matrix.
         """
         sides = (self._forward, self._backward)
         found = [side.images[:, marked.images.shape[1] :] for side, marked in zip(sides, self._marks, strict=True)]
         # Moves lie in the span of the forward directions known before, to which new ones are orthogonal.
         undone = [found[0], self._undone(found[1])]
-        sound = all(bool((new.abs() <= SOUND).all()) for new in (*found, *undone))
+        moved = [side.images for side in sides]
+        sound = all(bool((images.abs() <= SOUND).all()) for images in (*moved, *undone))
         for side, marked, new in zip(sides, self._marks, undone, strict=True):
             known = marked.images.shape[1]
             side.images[:, :known] = marked.images

@@ -359,22 +359,24 @@ def test_parts_fill_one_result_and_go_on_when_one_fails(engine, toy):
     assert math.isnan(run.result["values"][3, 2, 0])
 
 
-def test_a_part_whose_worker_dies_is_tried_again_and_named_when_it_dies_twice(engine, toy, tmp_path):
-    run = engine.submit(toy(frames=2, who=2, split=True, trouble="death", troubled=1, trace=str(tmp_path / "trace")))
+@pytest.mark.parametrize("troubled", [0, 1])  # before the other on their worker, and after it
+def test_a_part_whose_worker_dies_is_tried_again_and_named_when_it_dies_twice(engine, toy, tmp_path, troubled):
+    trace = tmp_path / "trace"
+    run = engine.submit(toy(frames=2, who=2, split=True, trouble="death", troubled=troubled, trace=str(trace)))
     assert run.wait(PATIENCE) == "failed"
-    assert run.error == f"1 of 2 parts failed, the others are there: counter 1: {WORKER_DIED}"
-    assert starts(tmp_path / "trace") >= 3  # twice this one, once the other, or more where its outcome died too
-    assert run.result.present[:, 0].all()
+    assert run.error == f"1 of 2 parts failed, the others are there: counter {troubled}: {WORKER_DIED}"
+    assert starts(trace) >= 3  # twice this one, once the other, or more where its outcome died too
+    assert run.result.present[:, 1 - troubled].all()
 
 
-def test_a_part_that_never_ends_is_given_up(engine, toy, monkeypatch):
+@pytest.mark.parametrize("troubled", [0, 1])
+def test_a_part_that_never_ends_is_given_up_and_frees_its_worker(engine, toy, monkeypatch, troubled):
     monkeypatch.setattr(engine, "limits", replace(engine.limits, stalled=2.0))
-    run = engine.submit(toy(frames=2, who=2, split=True, trouble="silence", troubled=1, pause=0.05))
+    run = engine.submit(toy(frames=2, who=2, split=True, trouble="silence", troubled=troubled, pause=0.05))
     with run.watch("a"):
-        assert run.wait(3 * PATIENCE) == "failed"
-    assert "counter 1: nothing was heard of it" in run.error
-    assert run.result.present[:, 0].all()
-    engine.connection.client().restart(wait_for_workers=False)  # the silent worker never looks up
+        assert run.wait(PATIENCE) == "failed"
+    assert f"1 of 2 parts failed, the others are there: counter {troubled}: nothing was heard of it" in run.error
+    assert run.result.present[:, 1 - troubled].all()
     assert engine.submit(toy(frames=1)).wait(PATIENCE) == "finished"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import multiprocessing
 import os
 import resource
 import subprocess
@@ -297,40 +296,48 @@ class TestTrouble:
         self.refused(Store(), "there is no home folder to keep them in; NTK_STORE names another")
 
 
-def save_many(url: str, limit: int, seeds: range, rounds: int, start) -> None:
-    start.wait()
-    for _ in range(rounds):
-        for seed in seeds:
-            Store(url, limit).save(spec_of(seed), finished(spec_of(seed)))
+WRITER = """
+import sys
+from tests.ntk_core.runs.results import finished, spec_of
+from ntk_core.runs.store import Store
+url, limit, seeds = sys.argv[1], int(sys.argv[2]), range(int(sys.argv[3]))
+print("ready", flush=True)
+input()
+for _ in range(40 // len(seeds)):
+    for seed in seeds:
+        Store(url, limit).save(spec_of(seed), finished(spec_of(seed)))
+"""
 
 
 class TestTwoProcesses:
-    def together(self, tmp_path: Path, limit: int, seeds: range) -> None:
-        context = multiprocessing.get_context("spawn")
-        start = context.Barrier(3)
-        arguments = (str(tmp_path), limit, seeds, 40 // len(seeds), start)
-        writers = [context.Process(target=save_many, args=arguments) for _ in range(2)]
+    def together(self, tmp_path: Path, limit: int, seeds: int) -> None:
+        command = [sys.executable, "-c", WRITER, str(tmp_path), str(limit), str(seeds)]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        writers = [subprocess.Popen(command, text=True, **pipes) for _ in range(2)]
         for writer in writers:
-            writer.start()
-        start.wait(60)
+            assert writer.stdout.readline() == "ready\n"
+        for writer in writers:
+            writer.stdin.write("\n")
+            writer.stdin.flush()
         found = Store(str(tmp_path), limit)
         seen = 0
-        while any(writer.is_alive() for writer in writers):
+        while any(writer.poll() is None for writer in writers):
             result = found.load(spec_of())
             assert result is None or result.attrs["key"] == spec_of().key
             seen += result is not None
             time.sleep(0.005)
-        assert [writer.exitcode for writer in writers] == [0, 0]
+        assert [writer.communicate()[1] for writer in writers] == ["", ""]
+        assert [writer.returncode for writer in writers] == [0, 0]
         assert seen > 0
         assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
 
     def test_the_same_result_at_one_moment(self, tmp_path, caplog):
-        self.together(tmp_path, 10**6, range(1))
+        self.together(tmp_path, 10**6, 1)
         assert Store(str(tmp_path)).size()[0] == 1
         assert caplog.text == ""
 
     def test_one_evicts_what_the_other_looks_at(self, tmp_path, caplog):
-        self.together(tmp_path, 2 * SIZE + 100, range(4))
+        self.together(tmp_path, 2 * SIZE + 100, 4)
         assert caplog.text == ""
 
     def test_a_writer_that_is_killed_leaves_no_result(self, tmp_path):
