@@ -1,10 +1,12 @@
-"""Server-sent events: their text, and a response that ends at once when the browser leaves."""
+"""Server-sent events: their text, and a compressed response that ends at once when the browser leaves."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import math
+import re
+import zlib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,9 @@ HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),  # proxies pass every event on at once
+    (b"vary", b"accept-encoding"),
 ]
+LEVEL = 4  # of compression: half a millisecond a frame
 
 
 def event(name: str, data: Any) -> bytes:
@@ -56,10 +60,12 @@ class EventStream:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends the body until `write` returns or the client leaves."""
-        await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+        packed = _Packed() if _takes_gzip(scope) else None
+        headers = HEADERS + ([(b"content-encoding", b"gzip")] if packed else [])
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
 
         async def send_bytes(body: bytes) -> None:
-            await send({"type": "http.response.body", "body": body, "more_body": True})
+            await send({"type": "http.response.body", "body": packed.add(body) if packed else body, "more_body": True})
 
         writing = asyncio.ensure_future(self._write(send_bytes))
         leaving = asyncio.ensure_future(_disconnected(receive))
@@ -71,7 +77,29 @@ class EventStream:
             await asyncio.wait({writing, leaving})
         if not writing.cancelled():
             writing.result()  # an error of the writer is the server's to log
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        await send({"type": "http.response.body", "body": packed.end() if packed else b"", "more_body": False})
+
+
+class _Packed:
+    """A gzip stream of which every piece can be read as soon as it has arrived; what a frame repeats of those before
+    it costs next to nothing.
+    """
+
+    def __init__(self) -> None:
+        self._zip = zlib.compressobj(LEVEL, wbits=31)
+
+    def add(self, body: bytes) -> bytes:
+        """The piece, compressed."""
+        return self._zip.compress(body) + self._zip.flush(zlib.Z_SYNC_FLUSH)
+
+    def end(self) -> bytes:
+        """The stream's last bytes."""
+        return self._zip.flush()
+
+
+def _takes_gzip(scope: Scope) -> bool:
+    accepted = b",".join(value for name, value in scope["headers"] if name == b"accept-encoding")
+    return any(re.fullmatch(rb"\s*gzip\s*(;\s*q=(?!0(\.0*)?\s*$).*)?", part) for part in accepted.split(b","))
 
 
 async def _disconnected(receive: Receive) -> None:
