@@ -3,7 +3,7 @@ r"""Hermite coefficients a_k(q) = E[s(sqrt(q) z) h_k(z)] of a function, with an 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -55,7 +55,8 @@ class Expansion:
         f: the function.
         jumps: of kappa.
         q: variances.
-        panels: where f is resolved; None for a function known to be analytic within 1 of the real line.
+        panels: makes those where f is resolved, when they are needed.
+        analytic: whether f is known to be analytic within 1 of the real line.
         terms: how many coefficients.
 
     Attributes:
@@ -67,8 +68,17 @@ class Expansion:
         error: the relative error allowed.
     """
 
-    def __init__(self, f: Function, jumps: Sequence[float], q: Floats, panels: Panels | None, terms: int = TERMS[0]):
+    def __init__(
+        self,
+        f: Function,
+        jumps: Sequence[float],
+        q: Floats,
+        panels: Callable[[], Panels],
+        terms: int = TERMS[0],
+        analytic: bool = False,
+    ):
         self.f, self.jumps, self.q, self.panels = f, tuple(jumps) if any(jumps) else (), q, panels
+        self.analytic = analytic and float(q.max(initial=0.0)) <= SHARED_UP_TO
         self._largest = float(q.max(initial=0.0))
         self._shared = self._shared_rule(terms)
         expand = self._piecewise if self._shared is None else self._together
@@ -83,14 +93,17 @@ class Expansion:
 
     def _shared_rule(self, terms: int) -> tuple[Floats, Floats] | None:
         """Nodes in z that do for all variances, and h_k(z) phi(z) times their weights; None if they would be many."""
+        if terms > TERMS[-1]:
+            return None
         root = math.ceil(2 * math.sqrt(self._largest)) / 2
-        if self.panels is None:
+        if self.analytic:
             # Fine enough for h_k (wave number sqrt(k)) times a function analytic within about 1 of the real line.
             return trapezoid(terms, 2 * math.pi / (math.sqrt(terms) + 30 * max(1.0, root)))
-        if not self.panels.even or self._largest > SHARED_UP_TO:
+        panels = self.panels()
+        if not panels.even or self._largest > SHARED_UP_TO:
             return None
-        longest = min(1.3, 16 / math.sqrt(terms), self.panels.even / max(root, 0.5))
-        return legendre(terms, math.ceil(self.panels.reach / longest), self.panels.reach)
+        longest = min(1.3, 16 / math.sqrt(terms), panels.even / max(root, 0.5))
+        return legendre(terms, math.ceil(panels.reach / longest), panels.reach)
 
     def _together(self, q: Floats, terms: int) -> Floats:
         """Coefficients and second moment (terms + 1, Q), one matrix product for many variances."""
@@ -106,28 +119,28 @@ class Expansion:
 
     def _piecewise(self, q: Floats, terms: int) -> Floats:
         """The same on the function's panels, whose place in z depends on the variance: each has nodes of its own."""
-        assert self.panels is not None
-        out = np.empty((terms + 1, len(q)))
+        panels, out = self.panels(), np.empty((terms + 1, len(q)))
         longest = min(1.3, 16 / math.sqrt(terms))  # h_k waves with wave number sqrt(k)
-        rows = self.panels.rows(longest)
+        rows = max(1, panels.rows(longest) // 8)  # so that a strip of them stays in the cache
         for start in range(0, len(q), rows):
             part = slice(start, start + rows)
             root = np.sqrt(q[part])[:, None]
-            z, w = self.panels.rule(q[part], longest)
+            z, w = panels.rule(q[part], longest)
             values = self._remainder(root * z)
             out[-1, part] = (np.square(values) * w).sum(-1)
             values *= w
-            before, polynomial = np.zeros_like(z), np.ones_like(z)
-            for k in range(terms):
-                out[k, part] = np.einsum("qm,qm->q", values, polynomial)
-                before, polynomial = polynomial, (z * polynomial - math.sqrt(k) * before) / math.sqrt(k + 1)
+            x, before, polynomial = torch.from_numpy(z), torch.zeros(z.shape).double(), torch.ones(z.shape).double()
+            for k in range(terms):  # in place: this loop is all that large variances cost
+                out[k, part] = np.einsum("qm,qm->q", values, polynomial.numpy())
+                before.mul_(-math.sqrt(k / (k + 1))).addcmul_(x, polynomial, value=1 / math.sqrt(k + 1))
+                before, polynomial = polynomial, before
         return out
 
     def grown(self, terms: int) -> Expansion:
         """The same with that many terms."""
         if len(self.smooth) == terms:
             return self
-        return Expansion(self.f, self.jumps, self.q, self.panels, terms)
+        return Expansion(self.f, self.jumps, self.q, self.panels, terms, self.analytic)
 
     def _bound(self) -> None:
         """The last coefficients tell what follows, unless Parseval says that more is still to come."""

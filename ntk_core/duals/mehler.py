@@ -19,20 +19,22 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ntk_core.duals import kinks as bends
 from ntk_core.duals import quadrature
 from ntk_core.duals.closed_forms import ROUNDING, Duals, Floats, Pair, Side, TileFunction, inverse_root, scaled
 from ntk_core.duals.direct import Direct, Pairs
-from ntk_core.duals.expansion import SHARED_UP_TO, Expansion
+from ntk_core.duals.expansion import Expansion
 from ntk_core.duals.interpolation import through_nodes
 from ntk_core.duals.quadrature import Function, Panels, UnsettledError
-from ntk_core.duals.series import TABLES, Expansions, Ladder, Series, check_tables
+from ntk_core.duals.series import FURTHER, TABLES, Expansions, Ladder, Series, check_tables
 
 SAME = 1e-14  # variances that agree to this, relative, are one variance
 SETTLED = 1e-11  # relative change of a second moment on twice as many panels that is allowed
 SWAMPED = 1e4  # E[(z^j / j!)^2] over E[s^2] up to which a jump is split off: its root is the loss of digits
 AMPLIFIED = 1e-6  # error that the rounding of covariances may cause in nearly coincident points
+MANY = 500  # pairs for which longer series, seconds of work a layer, pay
 KEPT = 16  # panels of as many largest variances
 
 
@@ -85,12 +87,15 @@ class Mehler(Duals):
         jumps = self.split(float(distinct.max(initial=0.0)))
         expansions = self._expand(distinct, jumps, TABLES)
         rho = np.clip(cov * inverse_root(q_u) * inverse_root(q_v), -1.0, 1.0)
-        largest = _largest(rho)
-        series = Ladder(expansions, expansions, memory=TABLES).reaching(largest).series
+        ladder = Ladder(expansions, expansions, jumps, memory=TABLES)
+        series = ladder.reaching(_largest(rho)).series
         at = (where[: cov.size], where[cov.size :])
-        value, slope = self._duals(
-            series, jumps, q_u, q_v, rho, sine, largest, lambda top: [s.sum(rho, top, *at) for s in series]
-        )
+        hard = self._too_far(series, rho)
+        far, far_sine = rho[hard], sine[hard]
+        value, slope = self._near(jumps, q_u, q_v, rho, sine, hard, lambda top: [s.sum(rho, top, *at) for s in series])
+        if far.size:
+            variances, pairs = (q_u[hard], q_v[hard]), self._pairs(q_u, q_v)
+            value[hard], slope[hard] = self._far(ladder, pairs, variances, far, far_sine, (at[0][hard], at[1][hard]))
         return value.reshape(shape), slope.reshape(shape)
 
     def diagonal(self, q: Floats) -> Pair:
@@ -125,20 +130,23 @@ class Mehler(Duals):
             rho = scaled(inverse_u[rows], inverse_v[:, columns], cov)
             at = ((every if left.uniform else rows, None), (None, every if right.uniform else columns))
             u, v = left.q[rows, None], right.q[None, columns]
-            largest = _largest(rho)
-            rung = ladder.reaching(largest)
-            sums, bent = rung.polynomials, rung.polynomials is None
-            value, slope = self._duals(
-                rung.series,
-                jumps if bent else (),
-                u,
-                v,
-                rho,
-                None,
-                largest,
-                (lambda top: [s.sum(rho, top, *at) for s in rung.series]) if sums is None else partial(sums, rho),
-                pairs,
-            )
+            rung = ladder.reaching(_largest(rho))
+            hard = self._too_far(rung.series, rho)
+            far = rho[hard]
+            if rung.polynomials is None:
+                value, slope = self._near(
+                    jumps, u, v, rho, None, hard, lambda top: [s.sum(rho, top, *at) for s in rung.series]
+                )
+            else:
+                value, slope = self._near((), u, v, rho, None, hard, partial(rung.polynomials, rho))
+            if far.size:
+                variances = (left.q[rows][hard[0]], right.q[columns][hard[1]])
+                places = (
+                    0 * hard[0] if left.uniform else rows.start + hard[0],
+                    0 * hard[1] if right.uniform else columns.start + hard[1],
+                )
+                sine = np.sqrt((1 - far) * (1 + far))
+                value[hard], slope[hard] = self._far(ladder, pairs, variances, far, sine, places)
             if doubtful:
                 self._check_digits(u, v, left.diagonal[0][rows, None], right.diagonal[0][None, columns], slope)
             return value, slope
@@ -182,44 +190,73 @@ class Mehler(Duals):
     def _expand(self, q: Floats, jumps: tuple[float, ...], memory: int) -> Expansions:
         check_tables(len(q), any(jumps), memory)
         largest = float(q.max(initial=0.0))
-        panels = None if self.analytic and largest <= SHARED_UP_TO else self.panels(largest)
-        value, derivative = self.functions
-        return Expansion(value, jumps, q, panels), Expansion(derivative, jumps[1:], q, panels)
+        value, derivative = (
+            Expansion(f, jumps[k:], q, lambda: self.panels(largest), analytic=self.analytic)
+            for k, f in enumerate(self.functions)
+        )
+        return value, derivative
 
     def _pairs(self, q_u: Floats, q_v: Floats) -> Pairs:
         """Direct integrals for pairs of these variances."""
         largest = float(max(q_u.max(initial=0.0), q_v.max(initial=0.0)))
         return Pairs(lambda: Direct(self.functions, self.panels(largest)), self.name)
 
-    def _duals(
+    def _too_far(self, series: list[Series], rho: Floats) -> tuple[NDArray[np.int64], ...]:
+        """Where the series are too slow."""
+        reach = min(s.reach for s in series)
+        return np.nonzero(np.abs(rho) > reach) if _largest(rho) > reach else (np.empty(0, np.int64),) * rho.ndim
+
+    def _near(
         self,
-        series: list[Series],
         jumps: tuple[float, ...],
         q_u: Floats,
         q_v: Floats,
         rho: Floats,
         sine: Floats | None,
-        largest: float,
+        hard: tuple[NDArray[np.int64], ...],
         sums: Callable[[float], list[Floats]],
-        pairs: Pairs | None = None,
     ) -> Pair:
-        """Both duals: sums(largest |rho|) of the series, kappa with kappa, and integrals where series are too slow."""
-        reach = min(s.reach for s in series)
-        difficult = rho[:0]
-        if largest > reach:
-            hard = np.nonzero(np.abs(rho) > reach)
-            difficult = rho[hard]
-            rho[hard] = 0.0  # else they would make the series long for all
-            largest = reach
-        value, slope = sums(largest)
+        """Both duals: sums(largest |rho|) of the series, and kappa with kappa. Where it is hard, rho becomes 0."""
+        rho[hard] = 0.0  # else they would make the series long for all
+        value, slope = sums(_largest(rho))
         if any(jumps):
             value += bends.product(jumps, q_u, q_v, rho, sine)
             slope += bends.product(jumps[1:], q_u, q_v, rho, sine)
-        if difficult.size:
-            u, v = (np.broadcast_to(q, rho.shape)[hard] for q in (q_u, q_v))
-            sines = np.sqrt((1 - difficult) * (1 + difficult)) if sine is None else sine[hard]
-            value[hard], slope[hard] = (pairs or self._pairs(u, v))(u, v, difficult, sines)
         return value, slope
+
+    def _far(
+        self,
+        ladder: Ladder,
+        pairs: Pairs,
+        variances: tuple[Floats, Floats],
+        rho: Floats,
+        sine: Floats,
+        places: tuple[NDArray[np.int64], NDArray[np.int64]],
+    ) -> Floats:
+        """Both duals (2, P) of pairs (P,) that the rungs do not reach: by longer series, and at last by integrals."""
+        out = np.full((2, len(rho)), np.nan)
+        for terms in FURTHER:
+            left = np.nonzero(np.isnan(out[0]))[0]
+            series = ladder.beyond(terms) if len(left) >= MANY else None
+            if series is None:
+                break
+            now = left[np.abs(rho[left]) <= min(s.reach for s in series)]
+            if now.size:
+                u, v, r, sines = variances[0][now], variances[1][now], rho[now], sine[now]
+                at = (places[0][now], places[1][now])
+                out[:, now] = self._near(
+                    tuple(ladder.jumps),
+                    u,
+                    v,
+                    r,
+                    sines,
+                    (left[:0],),
+                    lambda top: [s.sum(r, top, *at) for s in series],  # noqa: B023
+                )
+        left = np.nonzero(np.isnan(out[0]))[0]
+        if left.size:
+            out[:, left] = pairs(variances[0][left], variances[1][left], rho[left], sine[left])
+        return out
 
     def _amplifies(self, left: Side, right: Side) -> bool:
         """Whether the rounding of covariances could show."""

@@ -30,7 +30,7 @@ SOMEWHERE = 0.731
 DEPTH = 60  # bisections after which a panel holds nothing
 MOST = 6000  # panels, in all
 EVEN_LENGTHS, EVEN_UP_TO = (4.0, 2.0, 1.0, 0.5), 160.0
-NUMBERS = 1 << 21  # held at once in an array
+NUMBERS = 1 << 19  # held at once in an array
 
 
 class UnsettledError(ValueError):
@@ -51,7 +51,7 @@ class Panels:
         edges: ends of the panels in the functions' own argument, ascending; 0 is one of them.
         breaks: those at which a function may jump or bend.
         reach: standard deviations after which the Gaussian leaves nothing of the functions.
-        even: length of panels side by side from 0 that would do as well; 0 if they would be many.
+        even: length of panels side by side from 0 that would do as well up to `EVEN_UP_TO`; 0 if they would be many.
     """
 
     edges: Floats
@@ -125,7 +125,7 @@ def panels(functions: Sequence[Function], breaks: Sequence[float], largest: floa
             beyond = max(beyond, at_ends * np.exp(-(reach**2) / 4) / size if size > 0 else at_ends)
         if beyond < 1e-9:
             kept = [b for b in breaks if abs(b) < ends[1]]
-            even = _even(functions, kept, float(ends[1]))
+            even = _even(functions, kept, min(float(ends[1]), EVEN_UP_TO))
             return Panels(_resolve(functions, kept, float(ends[1])), np.asarray(kept, float), reach, even)
     raise UnsettledError(f"grows too fast for a Gaussian of variance {largest:.3g}")
 
@@ -160,7 +160,7 @@ def _resolve(functions: Sequence[Function], breaks: Sequence[float], end: float)
 
 def _even(functions: Sequence[Function], breaks: Sequence[float], end: float) -> float:
     """The longest of a few lengths whose panels resolve the functions from 0 to both ends, or 0."""
-    if any(breaks) or end > EVEN_UP_TO:
+    if any(breaks):
         return 0.0
     for length in EVEN_LENGTHS:
         edges = np.minimum(np.arange(np.ceil(end / length) + 1) * length, end)

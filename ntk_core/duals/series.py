@@ -18,6 +18,7 @@ from ntk_core.duals.expansion import TERMS, Expansion
 Expansions = tuple[Expansion, Expansion]  # of s and s'
 
 TABLES = 200_000_000  # bytes that all coefficients of one call may take
+FURTHER = (2048, 4096)  # numbers of terms for single pairs that the rungs do not reach
 CHUNK = 4096  # correlations whose powers are held at once: they stay in the cache
 
 
@@ -145,9 +146,14 @@ def _evaluate(table: Floats, x: Floats, powers: Floats) -> Floats:
     return total
 
 
+def tables(variances: int, bent: bool, terms: int) -> int:
+    """Bytes of the coefficients of s and s', of a rung and of all lower ones."""
+    return 8 * 2 * (1 + bent) * variances * (2 * terms - TERMS[0])
+
+
 def check_tables(variances: int, bent: bool, memory: int, terms: int = TERMS[0]) -> None:
     """Refuses coefficients of s and s', of this and all lower rungs, that take more than the memory."""
-    needed = 8 * 2 * (1 + bent) * variances * (2 * terms - TERMS[0])
+    needed = tables(variances, bent, terms)
     if needed > memory:
         raise ValueError(
             f"X: {variances:,} different norms need {terms} coefficients each, {needed // 10**6:,} MB where "
@@ -180,6 +186,7 @@ class Ladder:
         sides = [left[0]] if right is left else [left[0], right[0]]
         self._variances = sum(len(side.q) for side in sides)
         self._rungs: dict[int, Rung] = {}
+        self._beyond: dict[int, list[Series]] = {}
         self._making = threading.Lock()
 
     def reaching(self, largest: float) -> Rung:
@@ -190,13 +197,25 @@ class Ladder:
                 break
         return rung
 
+    def beyond(self, terms: int) -> list[Series] | None:
+        """Series longer than any rung, for single pairs; None if their tables, in work and kept, would be too large."""
+        if tables(self._variances, self.left[0].bent is not None, 2 * terms) > self.memory:
+            return None
+        with self._making:
+            if terms not in self._beyond:
+                self._beyond[terms] = self._series(terms)
+            return self._beyond[terms]
+
+    def _series(self, terms: int) -> list[Series]:
+        left = [e.grown(terms) for e in self.left]
+        right = left if self.right is self.left else [e.grown(terms) for e in self.right]
+        return [Series(a, b) for a, b in zip(left, right, strict=True)]
+
     def _rung(self, terms: int) -> Rung:
         with self._making:
             if terms not in self._rungs:
                 check_tables(self._variances, self.left[0].bent is not None, self.memory, terms)
-                left = [e.grown(terms) for e in self.left]
-                right = left if self.right is self.left else [e.grown(terms) for e in self.right]
-                series = [Series(a, b) for a, b in zip(left, right, strict=True)]
+                series = self._series(terms)
                 polynomials = None if self.uniform is None else Polynomials(series, self.jumps, self.uniform)
                 self._rungs[terms] = Rung(series, polynomials)
             return self._rungs[terms]

@@ -30,7 +30,7 @@ def _mehler(name: str) -> Mehler:
 def test_coefficients_of_an_exponential_are_known() -> None:
     """E[exp(sqrt(q) z) h_k(z)] = exp(q/2) q^{k/2} / sqrt(k!)."""
     q = np.array([0.1, 1.0, 3.0])
-    expansion = Expansion(torch.exp, (), q, quadrature.panels([torch.exp], (), 3.0))
+    expansion = Expansion(torch.exp, (), q, lambda: quadrature.panels([torch.exp], (), 3.0))
     factorials = np.cumprod([1.0, *range(1, 12)])
     expected = np.exp(q / 2) * q ** (np.arange(12)[:, None] / 2) / np.sqrt(factorials[:, None])
     np.testing.assert_allclose(expansion.smooth[:12], expected, rtol=1e-10, atol=1e-15)
@@ -38,7 +38,7 @@ def test_coefficients_of_an_exponential_are_known() -> None:
 
 
 def _terms(f: Function, q: float, rho: float) -> int:
-    expansion = Expansion(f, (), np.array([q]), quadrature.panels([f], (), q))
+    expansion = Expansion(f, (), np.array([q]), lambda: quadrature.panels([f], (), q))
     return Ladder((expansion, expansion), (expansion, expansion)).reaching(rho).series[0].terms
 
 
@@ -139,7 +139,7 @@ def test_what_a_series_leaves_out_is_within_its_error(name: str, q: float, rho: 
     jumps, panels = duals.split(q), duals.panels(q)
     exact = Direct(duals.functions, panels).pair(q, q, rho, math.sqrt((1 - rho) * (1 + rho)))
     at = np.array([q])
-    first = tuple(Expansion(f, jumps[k:], at, panels) for k, f in enumerate(duals.functions))
+    first = tuple(Expansion(f, jumps[k:], at, lambda: panels) for k, f in enumerate(duals.functions))
     reached = False
     for terms in TERMS:
         for k, expansion in enumerate(e.grown(terms) for e in first):
@@ -189,3 +189,21 @@ def test_too_many_norms_are_refused() -> None:
         )
     with pytest.raises(ValueError, match="30,000 different norms need 1024 coefficients"):
         check_tables(30_000, bent=False, memory=TABLES, terms=1024)
+
+
+@pytest.mark.parametrize(("name", "q"), [("tanh", 12.0), ("tanh", 40.0), ("selu", 50.0)])
+def test_longer_series_agree_with_integrals(name: str, q: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where many pairs are out of the rungs' reach, more terms are taken before each is integrated."""
+    duals = _mehler(name)
+    rho = np.array([0.99, 0.995, 0.998, -0.995, 0.9999, 0.3])
+    monkeypatch.setattr("ntk_core.duals.mehler.MANY", 1)
+    asked: list[int] = []
+    longer = Ladder.beyond
+    monkeypatch.setattr(Ladder, "beyond", lambda self, terms: (asked.append(terms), longer(self, terms))[1])
+    found = duals.both(q, 0.9 * q, rho * math.sqrt(0.9) * q)
+    assert asked
+    direct = Direct(duals.functions, duals.panels(q))
+    for k, r in enumerate(rho):
+        exact = direct.pair(q, 0.9 * q, float(r), math.sqrt((1 - r) * (1 + r)))
+        size = [math.sqrt(d[0] * d[1]) for d in duals.diagonal(np.array([q, 0.9 * q]))]
+        np.testing.assert_allclose([f[k] for f in found] / np.array(size), exact / np.array(size), rtol=0, atol=1e-10)
