@@ -53,10 +53,8 @@ def _along(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) ->
             halves = paper.figures()["figure3"]["time_to_half_g"]
             rows = {n: (t, float(decay[0]) / 2) for n, t in halves.items() if n != "theory"}
             traces.append(_paper_points(rows, "half-times"))
-    # Everything decays from the upper left: the upper right corner is free.
-    corner = {"orientation": "v", "x": 1, "y": 1, "xanchor": "right", "yanchor": "top", "bgcolor": "@paper/0.6"}
     axes = style.axis(style.TIME_AXIS), style.axis("|gₜ|", range=[0, top])
-    return {"data": traces, "layout": style.layout(*axes, legend=corner)}
+    return {"data": traces, "layout": style.layout(*axes)}
 
 
 def _across(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -178,13 +178,12 @@ def angle_axis() -> dict[str, Any]:
 
 
 def layout(x: dict[str, Any], y: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """A layout with these axes, a legend above the plot, and the theme's colours."""
+    """A layout with these axes and the theme's colours; the legend is that of saved pages, the live one is not Plotly's."""
     legend = {"orientation": "h", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom", "bgcolor": "@paper/0"}
     return {
         "xaxis": x, "yaxis": y, "legend": legend, "paper_bgcolor": "@paper/0", "plot_bgcolor": "@paper/0",
-        "font": {"color": INK, "size": 14}, "margin": {"l": 56, "r": 14, "t": 28, "b": 48}, "hovermode": "closest",
+        "font": {"color": INK, "size": 14}, "hovermode": "closest",
         "hoverlabel": {"bgcolor": PAPER, "bordercolor": MUTED, "font": {"color": INK}}, "dragmode": "zoom",
-        "showlegend": True,  # also where one curve is alone: it has a name
         "modebar": {"orientation": "v", "bgcolor": "@paper/0.6", "color": MUTED, "activecolor": INK}, **more,
     }  # fmt: skip
 
