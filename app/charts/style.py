@@ -178,7 +178,7 @@ def angle_axis() -> dict[str, Any]:
 
 
 def layout(x: dict[str, Any], y: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """A layout with these axes and the theme's colours; the legend is that of saved pages, the live one is not Plotly's."""
+    """A layout with these axes and the theme's colours; the legend is that of saved pages."""
     legend = {"orientation": "h", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom", "bgcolor": "@paper/0"}
     return {
         "xaxis": x, "yaxis": y, "legend": legend, "paper_bgcolor": "@paper/0", "plot_bgcolor": "@paper/0",

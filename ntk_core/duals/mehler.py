@@ -28,7 +28,7 @@ from ntk_core.duals.direct import Direct, Pairs
 from ntk_core.duals.expansion import Expansion
 from ntk_core.duals.interpolation import through_nodes
 from ntk_core.duals.quadrature import Function, Panels, UnsettledError
-from ntk_core.duals.series import FURTHER, TABLES, Expansions, Ladder, Series, check_tables
+from ntk_core.duals.series import FURTHER, TABLES, Expansions, Series, Truncations, check_tables
 
 SAME = 1e-14  # variances that agree to this, relative, are one variance
 SETTLED = 1e-11  # relative change of a second moment on twice as many panels that is allowed
@@ -87,15 +87,17 @@ class Mehler(Duals):
         jumps = self.split(float(distinct.max(initial=0.0)))
         expansions = self._expand(distinct, jumps, TABLES)
         rho = np.clip(cov * inverse_root(q_u) * inverse_root(q_v), -1.0, 1.0)
-        ladder = Ladder(expansions, expansions, jumps, memory=TABLES)
-        series = ladder.reaching(_largest(rho)).series
+        truncations = Truncations(expansions, expansions, jumps, memory=TABLES)
+        series = truncations.reaching(_largest(rho)).series
         at = (where[: cov.size], where[cov.size :])
         hard = self._too_far(series, rho)
         far, far_sine = rho[hard], sine[hard]
         value, slope = self._near(jumps, q_u, q_v, rho, sine, hard, lambda top: [s.sum(rho, top, *at) for s in series])
         if far.size:
             variances, pairs = (q_u[hard], q_v[hard]), self._pairs(q_u, q_v)
-            value[hard], slope[hard] = self._far(ladder, pairs, variances, far, far_sine, (at[0][hard], at[1][hard]))
+            value[hard], slope[hard] = self._far(
+                truncations, pairs, variances, far, far_sine, (at[0][hard], at[1][hard])
+            )
         return value.reshape(shape), slope.reshape(shape)
 
     def diagonal(self, q: Floats) -> Pair:
@@ -122,7 +124,7 @@ class Mehler(Duals):
         assert isinstance(right, ExpandedSide)
         jumps, every = left.jumps, slice(None)
         uniform = float(left.q[0]) if left.uniform and right.uniform else None
-        ladder = Ladder(left.expansions, right.expansions, jumps, uniform, left.memory)
+        truncations = Truncations(left.expansions, right.expansions, jumps, uniform, left.memory)
         inverse_u, inverse_v = inverse_root(left.q)[:, None], inverse_root(right.q)[None, :]
         doubtful, pairs = self._amplifies(left, right), self._pairs(left.q, right.q)
 
@@ -130,15 +132,15 @@ class Mehler(Duals):
             rho = scaled(inverse_u[rows], inverse_v[:, columns], cov)
             at = ((every if left.uniform else rows, None), (None, every if right.uniform else columns))
             u, v = left.q[rows, None], right.q[None, columns]
-            rung = ladder.reaching(_largest(rho))
-            hard = self._too_far(rung.series, rho)
+            truncation = truncations.reaching(_largest(rho))
+            hard = self._too_far(truncation.series, rho)
             far = rho[hard]
-            if rung.polynomials is None:
+            if truncation.polynomials is None:
                 value, slope = self._near(
-                    jumps, u, v, rho, None, hard, lambda top: [s.sum(rho, top, *at) for s in rung.series]
+                    jumps, u, v, rho, None, hard, lambda top: [s.sum(rho, top, *at) for s in truncation.series]
                 )
             else:
-                value, slope = self._near((), u, v, rho, None, hard, partial(rung.polynomials, rho))
+                value, slope = self._near((), u, v, rho, None, hard, partial(truncation.polynomials, rho))
             if far.size:
                 variances = (left.q[rows][hard[0]], right.q[columns][hard[1]])
                 places = (
@@ -146,7 +148,7 @@ class Mehler(Duals):
                     0 * hard[1] if right.uniform else columns.start + hard[1],
                 )
                 sine = np.sqrt((1 - far) * (1 + far))
-                value[hard], slope[hard] = self._far(ladder, pairs, variances, far, sine, places)
+                value[hard], slope[hard] = self._far(truncations, pairs, variances, far, sine, places)
             if doubtful:
                 self._check_digits(u, v, left.diagonal[0][rows, None], right.diagonal[0][None, columns], slope)
             return value, slope
@@ -226,18 +228,18 @@ class Mehler(Duals):
 
     def _far(
         self,
-        ladder: Ladder,
+        truncations: Truncations,
         pairs: Pairs,
         variances: tuple[Floats, Floats],
         rho: Floats,
         sine: Floats,
         places: tuple[NDArray[np.int64], NDArray[np.int64]],
     ) -> Floats:
-        """Both duals (2, P) of pairs (P,) that the rungs do not reach: by longer series, and at last by integrals."""
+        """Both duals (2, P) of pairs (P,) that they do not reach: by longer series, at last by integrals."""
         out = np.full((2, len(rho)), np.nan)
         for terms in FURTHER:
             left = np.nonzero(np.isnan(out[0]))[0]
-            series = ladder.beyond(terms) if len(left) >= MANY else None
+            series = truncations.beyond(terms) if len(left) >= MANY else None
             if series is None:
                 break
             now = left[np.abs(rho[left]) <= min(s.reach for s in series)]
@@ -245,7 +247,7 @@ class Mehler(Duals):
                 u, v, r, sines = variances[0][now], variances[1][now], rho[now], sine[now]
                 at = (places[0][now], places[1][now])
                 out[:, now] = self._near(
-                    tuple(ladder.jumps),
+                    tuple(truncations.jumps),
                     u,
                     v,
                     r,

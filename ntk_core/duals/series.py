@@ -18,7 +18,7 @@ from ntk_core.duals.expansion import TERMS, Expansion
 Expansions = tuple[Expansion, Expansion]  # of s and s'
 
 TABLES = 200_000_000  # bytes that all coefficients of one call may take
-FURTHER = (2048, 4096)  # numbers of terms for single pairs that the rungs do not reach
+FURTHER = (2048, 4096)  # numbers of terms for single pairs that the truncations do not reach
 CHUNK = 4096  # correlations whose powers are held at once: they stay in the cache
 
 
@@ -147,12 +147,12 @@ def _evaluate(table: Floats, x: Floats, powers: Floats) -> Floats:
 
 
 def tables(variances: int, bent: bool, terms: int) -> int:
-    """Bytes of the coefficients of s and s', of a rung and of all lower ones."""
+    """Bytes of the coefficients of s and s', of a truncation and of all lower ones."""
     return 8 * 2 * (1 + bent) * variances * (2 * terms - TERMS[0])
 
 
 def check_tables(variances: int, bent: bool, memory: int, terms: int = TERMS[0]) -> None:
-    """Refuses coefficients of s and s', of this and all lower rungs, that take more than the memory."""
+    """Refuses coefficients of s and s', of this and all lower truncations, that take more than the memory."""
     needed = tables(variances, bent, terms)
     if needed > memory:
         raise ValueError(
@@ -161,14 +161,14 @@ def check_tables(variances: int, bent: bool, memory: int, terms: int = TERMS[0])
         )
 
 
-class Rung(NamedTuple):
+class Truncation(NamedTuple):
     """Series of s and s' of one length, and their polynomials where all points share one variance."""
 
     series: list[Series]
     polynomials: Polynomials | None
 
 
-class Ladder:
+class Truncations:
     """Series of growing length, made when a tile first asks for them.
 
     Which of them a tile uses depends on its own correlations alone, so results do not depend on the order of tiles.
@@ -185,20 +185,20 @@ class Ladder:
         self.left, self.right, self.jumps, self.uniform, self.memory = left, right, jumps, uniform, memory
         sides = [left[0]] if right is left else [left[0], right[0]]
         self._variances = sum(len(side.q) for side in sides)
-        self._rungs: dict[int, Rung] = {}
+        self._truncations: dict[int, Truncation] = {}
         self._beyond: dict[int, list[Series]] = {}
         self._making = threading.Lock()
 
-    def reaching(self, largest: float) -> Rung:
+    def reaching(self, largest: float) -> Truncation:
         """The shortest series that are within the error allowed up to that |rho|, or the longest there are."""
         for terms in TERMS:
-            rung = self._rung(terms)
-            if all(s.reach >= largest for s in rung.series):
+            truncation = self._truncation(terms)
+            if all(s.reach >= largest for s in truncation.series):
                 break
-        return rung
+        return truncation
 
     def beyond(self, terms: int) -> list[Series] | None:
-        """Series longer than any rung, for single pairs; None if their tables, in work and kept, would be too large."""
+        """Series longer than any other, for single pairs; None if their tables, in work and kept, are too large."""
         if tables(self._variances, self.left[0].bent is not None, 2 * terms) > self.memory:
             return None
         with self._making:
@@ -211,11 +211,11 @@ class Ladder:
         right = left if self.right is self.left else [e.grown(terms) for e in self.right]
         return [Series(a, b) for a, b in zip(left, right, strict=True)]
 
-    def _rung(self, terms: int) -> Rung:
+    def _truncation(self, terms: int) -> Truncation:
         with self._making:
-            if terms not in self._rungs:
+            if terms not in self._truncations:
                 check_tables(self._variances, self.left[0].bent is not None, self.memory, terms)
                 series = self._series(terms)
                 polynomials = None if self.uniform is None else Polynomials(series, self.jumps, self.uniform)
-                self._rungs[terms] = Rung(series, polynomials)
-            return self._rungs[terms]
+                self._truncations[terms] = Truncation(series, polynomials)
+            return self._truncations[terms]

@@ -15,7 +15,7 @@ from ntk_core.duals.direct import Direct
 from ntk_core.duals.expansion import TERMS, Expansion
 from ntk_core.duals.mehler import Mehler
 from ntk_core.duals.quadrature import Function
-from ntk_core.duals.series import TABLES, Ladder, Series, check_tables
+from ntk_core.duals.series import TABLES, Series, Truncations, check_tables
 from tests.oracles_limit import SCALAR, gaussian_expectation
 
 SERIES = ("tanh", "sigmoid", "softplus", "silu", "mish", "elu", "selu")
@@ -39,7 +39,7 @@ def test_coefficients_of_an_exponential_are_known() -> None:
 
 def _terms(f: Function, q: float, rho: float) -> int:
     expansion = Expansion(f, (), np.array([q]), lambda: quadrature.panels([f], (), q))
-    return Ladder((expansion, expansion), (expansion, expansion)).reaching(rho).series[0].terms
+    return Truncations((expansion, expansion), (expansion, expansion)).reaching(rho).series[0].terms
 
 
 def test_the_number_of_terms_follows_the_tail() -> None:
@@ -134,7 +134,7 @@ def test_large_variances_are_not_swamped_by_what_is_split_off() -> None:
 @pytest.mark.parametrize("rho", [0.3, 0.9, 0.99, 0.999])
 @pytest.mark.parametrize(("name", "q"), [("tanh", 1.0), ("tanh", 9.0), ("silu", 5.0), ("selu", 2.0), ("elu", 6.0)])
 def test_what_a_series_leaves_out_is_within_its_error(name: str, q: float, rho: float) -> None:
-    """Every rung that says it reaches rho against the direct integral, which knows no series."""
+    """Every truncation that says it reaches rho against the direct integral, which knows no series."""
     duals = _mehler(name)
     jumps, panels = duals.split(q), duals.panels(q)
     exact = Direct(duals.functions, panels).pair(q, q, rho, math.sqrt((1 - rho) * (1 + rho)))
@@ -193,13 +193,13 @@ def test_too_many_norms_are_refused() -> None:
 
 @pytest.mark.parametrize(("name", "q"), [("tanh", 12.0), ("tanh", 40.0), ("selu", 50.0)])
 def test_longer_series_agree_with_integrals(name: str, q: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where many pairs are out of the rungs' reach, more terms are taken before each is integrated."""
+    """Where many pairs are out of the truncations' reach, more terms are taken before each is integrated."""
     duals = _mehler(name)
     rho = np.array([0.99, 0.995, 0.998, -0.995, 0.9999, 0.3])
     monkeypatch.setattr("ntk_core.duals.mehler.MANY", 1)
     asked: list[int] = []
-    longer = Ladder.beyond
-    monkeypatch.setattr(Ladder, "beyond", lambda self, terms: (asked.append(terms), longer(self, terms))[1])
+    longer = Truncations.beyond
+    monkeypatch.setattr(Truncations, "beyond", lambda self, terms: (asked.append(terms), longer(self, terms))[1])
     found = duals.both(q, 0.9 * q, rho * math.sqrt(0.9) * q)
     assert asked
     direct = Direct(duals.functions, duals.panels(q))
