@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 
@@ -14,6 +17,8 @@ from ntk_core.engine import Engine, Limits
 
 # What a test leaves behind must not answer the next one; servers and workers inherit this.
 os.environ["NTK_STORE"] = "none"
+os.environ["NTK_DATA"] = tempfile.mkdtemp(prefix="ntk-data-")
+atexit.register(shutil.rmtree, os.environ["NTK_DATA"], ignore_errors=True)
 
 THREADS = 2
 MEMORY = 1500 * 10**6

@@ -20,15 +20,16 @@ def _papers(entry: Entry, options: Mapping[str, Any]) -> bool:
 
 
 def _batch(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any]:
-    spec, theory = entries[0].spec, entries[0].theory
+    theory = entries[0].theory
     x, y, labels, pictures = (theory[name] for name in ("x", "y", "label", "picture"))
-    digits = spec.data in ("digits", "mnist")
+    classes = theory.info["classes"]
     signs = {-1: "f* < 0", 0: "f* = 0", 1: "f* > 0"}
     traces = []
     for k, label in enumerate(np.unique(labels)):
         rows = labels == label
+        name = style.foreign(classes[label]) if classes else signs[int(label)]
         trace = style.points(
-            x[rows], y[rows], f"digit {label}" if digits else signs[int(label)], style.COLOURS[k % 6], _SHAPES[k % 10],
+            x[rows], y[rows], name, style.COLOURS[k % 6], _SHAPES[k % 10],
             size=8, outline=0.5, hovertemplate="f⁽²⁾ = %{x:.3f}<br>f⁽³⁾ = %{y:.3f}", opacity=0.9,
         )  # fmt: skip
         trace["marker"]["line"]["color"] = style.PAPER

@@ -188,6 +188,11 @@ def layout(x: dict[str, Any], y: dict[str, Any], **more: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def foreign(text: str) -> str:
+    """A text from outside as the name of a curve: Plotly reads tags in names, and this one shall have none."""
+    return text.translate({ord("<"): "‹", ord(">"): "›", ord("&"): "+"})
+
+
 def empty(sentence: str, x: dict[str, Any], y: dict[str, Any]) -> dict[str, Any]:
     """Axes with one sentence in their middle, for what is not there yet."""
     note = {

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ntk_core.data.references import OWN, check_reference
+
 MAX_POINTS = 64
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,12}")
@@ -72,6 +74,11 @@ def _choice(text: str, control: Control) -> Any:
     raise ValueError(f"must be one of {', '.join(map(str, control.options))}, got {shortened(text)}")
 
 
+def _data(text: str, control: Control) -> str:
+    """One of the options, or the reference to a table of one's own."""
+    return str(_choice(text, control)) if not text.startswith(OWN) else check_reference(text)
+
+
 def _toggle(text: str, control: Control) -> bool:
     if text not in ("0", "1"):
         raise ValueError(f"must be 1 (on) or 0 (off), got {shortened(text)}")
@@ -126,6 +133,7 @@ FORMS: dict[str, Form] = {
     "real_slider": Form(_real, _number, float, lambda value, c: _within(float(value), c)),
     "choice": Form(_choice, str, from_widget=lambda value, c: _choice(str(value), c)),
     "segments": Form(_choice, str, from_widget=lambda value, c: _choice(str(value), c)),
+    "data": Form(_data, str, from_widget=lambda value, c: _data(str(value), c)),
     "toggle": Form(_toggle, lambda value: "1" if value else "0", bool, lambda value, c: bool(value)),
     "widths": Form(_integers, _integers_text, lambda value: [f"{n:,}" for n in value], _widths_from_widget),
     "pills": Form(_integers, _integers_text, list, lambda value, c: tuple(sorted(value or ()))),

@@ -10,6 +10,7 @@ import streamlit as st
 from app.controls.forms import Control
 from ntk_core.runs.spec import TrainingSpec
 
+OWN_TABLES = "own tables"  # of this visitor, in the session: reference -> name
 MAX_WIDTHS = next(m.max_length for m in TrainingSpec.model_fields["widths"].metadata if hasattr(m, "max_length"))
 
 
@@ -45,6 +46,15 @@ def _choice(control: Control, common: Mapping[str, Any]) -> None:
     st.selectbox(control.label, list(control.options), format_func=control.options.__getitem__, **common)
 
 
+def _data(control: Control, common: Mapping[str, Any]) -> None:
+    """What comes along, and the tables that this visitor brought, or that a link names."""
+    own: dict[str, str] = st.session_state.get(OWN_TABLES, {})
+    held = st.session_state[common["key"]]
+    offered = [*control.options, *own]
+    names = {**control.options, **own, **({} if held in offered else {held: "a table from a link"})}
+    st.selectbox(control.label, list(names), format_func=names.__getitem__, **common)
+
+
 def _segments(control: Control, common: Mapping[str, Any]) -> None:
     labels = control.options.__getitem__
     st.segmented_control(control.label, list(control.options), format_func=labels, required=True, **common)
@@ -78,6 +88,7 @@ _DRAW: dict[str, Callable[[Control, Mapping[str, Any]], None]] = {
     "slider": _slider(int),
     "real_slider": _slider(float),
     "choice": _choice,
+    "data": _data,
     "segments": _segments,
     "toggle": _toggle,
     "widths": _widths,

@@ -11,15 +11,16 @@ TITLE, ORDER, ICON = "Principal components", 3, ":material/scatter_plot:"
 
 DATA = (
     Control(
-        "data", "choice", "Data set", "MNIST digits are by LeCun and Cortes (CC BY-SA 3.0).",
+        "data", "data", "Data set", "MNIST digits are by LeCun and Cortes (CC BY-SA 3.0). A table of your own comes in "
+        "on the page *Your data*.",
         options={
-            "digits": "digits (MNIST)", "mnist": "digits, the full set", "gaussian": "random inputs in the plane",
-            "circle": "the circle",
+            "digits": "digits (MNIST)", "mnist": "digits, the full set", "fashion": "Fashion-MNIST",
+            "gaussian": "random inputs in the plane", "circle": "the circle",
         },
     ),
     Control(
         "digits", "pills", "Digits", "Which classes the batch is drawn from.", options={k: str(k) for k in range(10)},
-        limits=(0, 9), shown_if=lambda values: values["data"] in ("digits", "mnist"),
+        limits=(0, 9), shown_if=lambda values: values["data"] in ("digits", "mnist", "fashion"),
     ),
     Control("n_train", "integer", "Batch size N", limits=(3, 2048), step=64),
     Control(

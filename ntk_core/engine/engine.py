@@ -14,6 +14,7 @@ from ntk_core.engine.connection import Connection
 from ntk_core.engine.errors import ENGINE_LOST, UNEXPECTED, UNWATCHED, EngineError
 from ntk_core.engine.launch import Launch
 from ntk_core.engine.limits import Limits
+from ntk_core.engine.own_data import OwnData
 from ntk_core.engine.previews import PREVIEW_SECONDS, Asked, Preview, Previews
 from ntk_core.engine.queue import Queue
 from ntk_core.engine.run import Run
@@ -54,6 +55,7 @@ class Engine:
         self.connection = Connection(address, options, timeout, self._on_message, self._lost)
         self.previews = Previews(self.connection, cache_bytes)
         self.shelf = Shelf(self.connection)
+        self.own_data = OwnData(self.connection)
         self.queue = Queue(self._runs)
 
     @classmethod

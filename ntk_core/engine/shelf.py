@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
-from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any
 
-from distributed import KilledWorker
-
-from ntk_core.engine import store_jobs
+from ntk_core.engine import aside, store_jobs
 from ntk_core.engine.errors import EngineError
 
 if TYPE_CHECKING:
@@ -20,10 +16,7 @@ if TYPE_CHECKING:
     from ntk_core.engine.run import Run
     from ntk_core.runs.spec import ExperimentSpec
 
-logger = logging.getLogger(__name__)
-
 LISTED_SECONDS = 30.0  # for which the list of what is stored is believed; others may write to the same store
-STORE_SECONDS = 60.0
 
 
 class Shelf:
@@ -85,12 +78,4 @@ class Shelf:
 
     def _ask(self, job: Callable[..., Any], *arguments: Any) -> Any:
         """A job's answer, or None where there is none: what is stored is a convenience, and never in the way."""
-        try:
-            client = self._connection.client()
-            task = client.submit(job, *arguments, resources={"aside": 1}, pure=False)
-            return task.result(timeout=STORE_SECONDS)
-        except (EngineError, KilledWorker, CancelledError, TimeoutError, OSError) as error:
-            logger.warning("the store was asked in vain: %r", error)
-        except Exception:
-            logger.exception("a job on the store failed")
-        return None
+        return aside.ask(self._connection, job, *arguments)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol
 
 import numpy as np
+from pydantic import AfterValidator
 
 from ntk_core import data
 from ntk_core.data import digits
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 
     from ntk_core.limit.spectrum import Components
 
-Data = Literal["digits", "mnist", "gaussian", "circle"]
-BatchKey = tuple[Data, int, tuple[int, ...], int]
+Data = Annotated[str, AfterValidator(data.check_reference)]
+PICTURES = ("digits", "mnist", "fashion")
+BatchKey = tuple[str, int, tuple[int, ...], int]
 
 MAX_COMPONENT = 20
 KERNEL_WIDTH, KERNEL_SEED = 10_000, 1 << 40  # of the network whose components may be taken; no trained one has its seed
@@ -31,7 +33,7 @@ class Batched(Protocol):
     activation: str
     beta: float
     w_std: float
-    data: Data
+    data: str
     n_train: int
     digits: tuple[int, ...]
     batch_seed: int
@@ -39,11 +41,14 @@ class Batched(Protocol):
 
 
 class Batch(NamedTuple):
-    """inputs (N, n_in); label (N,) the digit, or the sign of the target; picture (N,) index of the digit, or -1."""
+    """inputs (N, n_in); label (N,) the class, or the sign of the target; picture (N,) index of the digit, or -1;
+    classes: the names of the classes, () where there are none.
+    """
 
     inputs: data.Floats
     label: np.ndarray
     picture: np.ndarray
+    classes: tuple[str, ...] = ()
 
 
 def batch_of(spec: Batched) -> Batch:
@@ -52,18 +57,16 @@ def batch_of(spec: Batched) -> Batch:
 
 
 @lru_cache(maxsize=8)
-def _cached_batch(kind: Data, n_train: int, classes: tuple[int, ...], seed: int) -> Batch:
-    if kind in ("digits", "mnist"):
-        drawn = digits.batch(n_train, classes, seed, kind)
+def _cached_batch(kind: str, n_train: int, classes: tuple[int, ...], seed: int) -> Batch:
+    nowhere = np.full(n_train, -1, dtype=np.int32)
+    if kind in PICTURES:
+        drawn = digits.batch(n_train, classes, seed, kind)  # type: ignore[arg-type]
         # Only the digits that come with the project have pictures to point at.
-        picture = drawn.index if kind == "digits" else np.full(n_train, -1)
-        return Batch(drawn.inputs, drawn.labels.astype(np.int16), picture.astype(np.int32))
-    if kind == "gaussian":
-        X, y = data.gaussian_product(n_train, seed)
-    else:
-        gamma = data.even_angles(n_train)
-        X, y = data.circle(gamma), data.circle_target("product", gamma)
-    return Batch(X, np.sign(y).astype(np.int16), np.full(n_train, -1, dtype=np.int32))
+        picture = drawn.index.astype(np.int32) if kind == "digits" else nowhere
+        names = digits.FASHION if kind == "fashion" else tuple(f"digit {k}" for k in digits.CLASSES)
+        return Batch(drawn.inputs, drawn.labels.astype(np.int16), picture, names)
+    sample = data.resolve(kind, n_train, seed=seed)
+    return Batch(sample.inputs, sample.labels, nowhere, sample.classes)
 
 
 def leading_components(spec: Batched) -> Components:

@@ -21,6 +21,7 @@ from ntk_core.experiments import _common as common
 from ntk_core.experiments._batch import (
     KERNEL_WIDTH,
     MAX_COMPONENT,
+    PICTURES,
     Data,
     batch_of,
     largest_eigenvalue,
@@ -55,7 +56,7 @@ class Spec(TrainingSpec):
     widths: tuple[Width, ...] = Field((50, 200), min_length=1, max_length=6)
     seeds: int = Field(2, ge=1, le=100, description="how many networks of each width")
     time: float = Field(2000.0, ge=0, description="t = steps x learning rate")
-    data: Data = Field("digits", description="mnist: the full set, where NTK_MNIST_DIR names its folder")
+    data: Data = Field("digits", description="mnist, fashion: in folders; own: and a digest: a table of one's own")
     n_train: int = Field(100, ge=3, le=2048, description="points in the batch")
     digits: tuple[Digit, ...] = Field(digits.CLASSES, max_length=10, description="classes to draw from")
     batch_seed: int = Field(0, ge=0, le=2**31 - 1, description="draws the batch")
@@ -67,7 +68,7 @@ class Spec(TrainingSpec):
 
     @model_validator(mode="after")
     def _check_batch(self) -> Spec:
-        if self.data in ("digits", "mnist"):
+        if self.data in PICTURES:
             if not self.digits:
                 raise ValueError("digits: no digit is chosen; choose at least one of 0 to 9")
             object.__setattr__(self, "digits", digits.check_classes(self.digits))
@@ -110,6 +111,7 @@ def theory(spec: Spec) -> Theory:
         "stable_rate": common.stable_rate(spec, largest),
         "rule": rule_name,
         "half_time": math.log(2) / chosen if chosen > 0 else None,
+        "classes": list(batch.classes),
     }
     return Theory(arrays, info)
 

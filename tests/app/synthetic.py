@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import threading
 import time as clock
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ntk_core import experiments
-from ntk_core.engine import Preview, Run
+from ntk_core.engine import Preview, Run, data_jobs
 from ntk_core.runs.arrays import labelled
 from ntk_core.runs.parts import Part
 from ntk_core.runs.plan import GroupPlan, Plan
@@ -70,7 +70,7 @@ def _components(spec: Any) -> Theory:
         times=(("times",), times),
         decay=(("times",), spec.scale * np.exp(-times / 900)),
         bend=(("times",), 0.02 * times / (1 + times[-1]) * (spec.components_of == "network")),
-    ))  # fmt: skip
+    ), {"classes": [f"digit {k}" for k in range(10)]})  # fmt: skip
 
 
 def increments(spec: Any, index: int, widths: range) -> list[Increment]:
@@ -133,6 +133,18 @@ class Asked:
         return self.answer
 
 
+def _answer(job: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """The job itself, asked as the engine asks a worker."""
+
+    def ask(*arguments: Any) -> dict[str, Any]:
+        found = job(*arguments)
+        if found["error"]:
+            raise ValueError(found["error"])
+        return found
+
+    return ask
+
+
 class Engine:
     """The engine's face with invented answers; a run plays its increments from a thread, `pace` seconds apart."""
 
@@ -140,6 +152,7 @@ class Engine:
         self.pace, self.runs, self.sketches = pace, dict[str, Run](), dict[str, Run]()
         self.queue = SimpleNamespace(place=lambda run: SimpleNamespace(ahead=0, seconds=0.0))
         self.shelf = SimpleNamespace(refresh=lambda: None)
+        self.own_data = SimpleNamespace(look=_answer(data_jobs.look), keep=_answer(data_jobs.keep))
         self.refused: Exception | None = None
 
     def preview(self, spec: Any) -> Preview:

@@ -1,0 +1,155 @@
+"""Page: a table of one's own, which the other pages then learn from."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import streamlit as st
+
+from app import views
+from app.controls import page_state
+from app.controls.table import plain
+from app.controls.widgets import OWN_TABLES
+from app.web.shared_engine import engine
+from ntk_core.engine import EngineError
+
+TITLE, ORDER, ICON = "Your data", 10, ":material/table:"
+
+SMALL = 100  # points that a page begins with: its kernel and its networks answer in seconds
+BATCH = 2048  # the most that the components' page takes
+EXAMPLE = """length, width, kind
+5.1, 3.5, setosa
+4.9, 3.0, setosa
+7.0, 3.2, versicolor
+6.4, 3.2, versicolor
+6.3, 3.3, virginica
+5.8, 2.7, virginica"""
+
+WORDS = {"numbers": "numbers", "words": "words", "mixed": "numbers and words"}
+
+
+def render() -> None:
+    """Draws the page."""
+    page_state.leave()
+    st.subheader(TITLE, anchor=False)
+    st.markdown(
+        "Bring a table: each row is a point $x$ with its target. It is kept on this server for a day after its last "
+        "use, under a name made from its content; links hold that name and never the data."
+    )
+    content = _content()
+    if not content:
+        return
+    found = _asked("looked", content, lambda: engine().own_data.look(content))
+    if found is None:
+        return
+    _show(found)
+    choices = _choices(found)
+    if choices is not None:
+        _keep(content, choices)
+
+
+def _content() -> bytes:
+    """The table's bytes: of a file, or of what was typed."""
+    file, pasted = st.tabs(["File", "Paste"])
+    with file:
+        brought = st.file_uploader(
+            "CSV file", key="own:file", max_upload_size=5,
+            help="Text: columns separated by a comma, a semicolon, a tab or blanks; up to 5 MB.",
+        )  # fmt: skip
+    with pasted:
+        typed = st.text_area("Table", key="own:text", height=200, placeholder=EXAMPLE, max_chars=1_000_000)
+    return brought.getvalue() if brought is not None else (typed or "").encode()
+
+
+def _asked(name: str, question: Any, ask: Any) -> dict[str, Any] | None:
+    """A worker's answer, asked for once; its sentence on the page where there is none."""
+    key = hashlib.sha256(repr(question).encode()).hexdigest()
+    held = st.session_state.get(f"own:{name}")
+    if held is None or held[0] != key:
+        try:
+            held = (key, ask(), "")
+        except (ValueError, EngineError) as error:
+            held = (key, None, str(error))
+        st.session_state[f"own:{name}"] = held
+    if held[2]:
+        st.error(plain(held[2]), icon=":material/error:")
+    return held[1]
+
+
+def _show(found: dict[str, Any]) -> None:
+    """How large the table is, and its first rows."""
+    columns, first = found["columns"], found["first"]
+    st.markdown(f"**{found['rows']:,} rows, {len(columns):,} columns.** The first of them:")
+    head = [f"{_cell(c['name'])} ({WORDS[c['kind']]})" for c in columns[: len(first[0])]]
+    lines = [head, ["---"] * len(head), *([_cell(text) for text in row] for row in first)]
+    st.markdown("\n".join(f"| {' | '.join(line)} |" for line in lines))
+
+
+def _choices(found: dict[str, Any]) -> dict[str, Any] | None:
+    """What `data.choose` is asked for; None while no column is chosen."""
+    names = [c["name"] for c in found["columns"]]
+    kinds = {c["name"]: c["kind"] for c in found["columns"]}
+    left, right = st.columns(2)
+    # Other columns are other widgets: what was chosen of another table means nothing here.
+    key = hashlib.sha256(repr(names).encode()).hexdigest()[:8]
+    with right:
+        target = st.selectbox("Target", names, len(names) - 1, key=f"own:target:{key}", help="What is to be learned.")
+        classes = st.toggle(
+            "The target names classes", kinds[target] == "words", key=f"own:classes:{key}:{target}",
+            disabled=kinds[target] == "words",
+        )  # fmt: skip
+    with left:
+        usable = [n for n in names if n != target]
+        numbers = [n for n in usable if kinds[n] == "numbers"]
+        inputs = st.multiselect("Inputs", usable, numbers, key=f"own:inputs:{key}:{target}", help="Columns of numbers.")
+        standardized = st.toggle(
+            "Standardize the inputs", True, key="own:standardized", help="Every column to mean 0 and deviation 1."
+        )
+        sphere = st.toggle(
+            "Put them on the unit sphere", key="own:sphere", help="Every row to length 1, as in the paper's theory."
+        )
+    if not inputs:
+        st.info("Choose at least one column of numbers as an input.", icon=":material/info:")
+        return None
+    return {
+        "inputs": inputs, "target": target, "classes": classes, "standardized": standardized, "sphere": sphere,
+        "standardized_target": not classes and standardized,
+    }  # fmt: skip
+
+
+def _keep(content: bytes, choices: dict[str, Any]) -> None:
+    """The data as they will be used, and where."""
+    kept = _asked("kept", (content, sorted(choices.items())), lambda: engine().own_data.keep(content, choices))
+    if kept is None:
+        return
+    for note in kept["notes"]:
+        st.info(plain(note), icon=":material/info:")
+    what = f"{len(kept['classes'])} classes" if kept["classes"] else "a number"
+    name = ", ".join(kept["targets"])[:30]
+    st.session_state.setdefault(OWN_TABLES, {})[kept["reference"]] = f"your table: {name}, {kept['rows']:,} rows"
+    st.markdown(
+        f"**Ready:** {kept['rows']:,} points with {len(kept['inputs']):,} inputs; the target {plain(name)} is {what}."
+    )
+    with st.container(horizontal=True):
+        for page, label, values in _uses(kept):
+            if st.button(label, type="primary", key=f"own:use:{page}"):
+                page_state.choose(page, values)
+                st.switch_page(views.pages()[page])
+
+
+def _uses(kept: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    """The pages that learn from these data: (page, label, values of its controls)."""
+    rows, reference = kept["rows"], kept["reference"]
+    found = []
+    if rows >= 3:
+        count = min(rows, SMALL)
+        values = {"data": reference, "n_train": count, "component": min(2, count)}
+        found.append(("components", "Principal components", values))
+    return found
+
+
+def _cell(text: str) -> str:
+    """A foreign text in a Markdown table: short, on one line, without any meaning."""
+    shown = " ".join(text.split())
+    return plain(shown[:24] + "…" if len(shown) > 24 else shown)

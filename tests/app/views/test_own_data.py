@@ -1,0 +1,71 @@
+"""The page for a table of one's own, as Streamlit runs it."""
+
+import re
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.controls.widgets import OWN_TABLES
+from app.web import shared_engine as server_state
+from tests.app import synthetic
+
+TABLE = "length,width,kind\n5.1,3.5,setosa\n4.9,3.0,setosa\n7.0,3.2,versicolor\n6.4,3.2,versicolor\n"
+
+
+@pytest.fixture
+def at():
+    before, fake = server_state._engine, synthetic.Engine(pace=0.0)
+    server_state.use(fake)
+    yield AppTest.from_string("from app.views import own_data\nown_data.render()", default_timeout=20).run()
+    fake.close()
+    server_state.use(before)
+
+
+def paste(at, text):
+    return at.text_area(key="own:text").set_value(text).run()
+
+
+def sentences(at):
+    return [e.value.replace("\\", "") for e in at.error]
+
+
+def test_an_empty_page_asks_for_a_table(at):
+    assert not at.exception
+    assert sentences(at) == []
+    assert not at.button
+
+
+def test_a_pasted_table_is_shown_and_kept(at):
+    paste(at, TABLE)
+    assert not at.exception
+    shown = " ".join(m.value for m in at.markdown)
+    assert "4 rows, 3 columns" in shown
+    assert "**Ready:** 4 points with 2 inputs; the target kind is 2 classes." in shown
+    assert [b.label for b in at.button] == ["Principal components"]
+    ((reference, name),) = at.session_state[OWN_TABLES].items()
+    assert reference.startswith("own:")
+    assert name == "your table: kind, 4 rows"
+
+
+def test_what_is_wrong_with_a_table_is_one_sentence_and_the_next_one_is_read(at):
+    paste(at, "a,b\n1,2\n1,2,3")
+    (sentence,) = sentences(at)
+    assert sentence.startswith("table: line 3 ")
+    paste(at, TABLE)
+    assert sentences(at) == []
+
+
+def test_a_constant_input_is_named(at):
+    paste(at, "a,b,y\n1,5,0\n2,5,1\n3,5,4")
+    (sentence,) = sentences(at)
+    assert "'b'" in sentence
+    at.multiselect[0].unselect("b").run()
+    assert sentences(at) == []
+
+
+def test_a_foreign_text_is_shown_as_it_is(at):
+    paste(at, "a,b,y\n1,2,![x](http://evil)<script>\n2,3,other\n")
+    assert not at.exception
+    shown = " ".join(m.value for m in at.markdown)
+    assert "script" in shown
+    assert not re.search(r"(?<!\\)(\]\(|<)", shown)

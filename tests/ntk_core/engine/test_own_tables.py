@@ -1,0 +1,77 @@
+"""A table of one's own, from a visitor's bytes to the spec that learns from it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ntk_core import data, experiments
+from ntk_core.engine import data_jobs
+
+TABLE = b"length,width,kind\n5.1,3.5,setosa\n4.9,3.0,setosa\n7.0,3.2,versicolor\n6.4,3.2,versicolor\n6.3,3.3,other\n"
+CHOICES = {"inputs": ["length", "width"], "target": "kind", "standardized": True}
+
+
+def test_what_a_table_holds():
+    found = data_jobs.look(TABLE)
+    assert (found["rows"], found["error"]) == (5, "")
+    assert [(c["name"], c["kind"]) for c in found["columns"]] == [
+        ("length", "numbers"), ("width", "numbers"), ("kind", "words"),
+    ]  # fmt: skip
+    assert found["first"][2] == ["7", "3.2", "versicolor"]
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "table: it is empty; at least two rows of numbers are needed"),
+        (b"PK\x03\x04 a spreadsheet", "table: this is a spreadsheet or zip file"),
+        (b"1,2\n1,2,3\n", "table: line 2 "),
+    ],
+)
+def test_what_is_no_table_gets_its_sentence(engine, content, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        engine.own_data.look(content)
+
+
+def test_a_column_that_cannot_be_an_input_is_named(engine):
+    with pytest.raises(ValueError, match=r"'kind'"):
+        engine.own_data.keep(TABLE, {"inputs": ["length", "kind"], "target": "width"})
+
+
+def test_a_kept_table_is_what_the_components_learn_from(engine):
+    kept = engine.own_data.keep(TABLE, CHOICES)
+    assert (kept["rows"], kept["classes"]) == (5, ["other", "setosa", "versicolor"])
+    spec = experiments.parse({"experiment": "components", "data": kept["reference"], "n_train": 5, "component": 2})
+    found = engine.preview(spec)
+    assert found.theory.info["classes"] == kept["classes"]
+    sample = data.resolve(kept["reference"], 5, seed=spec.batch_seed)
+    np.testing.assert_array_equal(found.theory["label"], sample.labels)
+    # the sum of the eigenvalues of Theta/N is the mean of Theta on the diagonal
+    from ntk_core import Architecture, limiting_kernels
+
+    ntk = limiting_kernels(Architecture(spec.depth, 1, activation="relu", beta=0.1, n_in=2), sample.inputs).ntk
+    assert float(np.sum(found.theory["values"])) == pytest.approx(float(ntk.diagonal().mean()))
+    networks = experiments.compute(spec.model_copy(update={"widths": (20,), "seeds": 1, "time": 10.0}))
+    assert np.isfinite(networks["g"]).all()
+
+
+def test_a_link_whose_table_is_gone_says_so(engine):
+    spec = experiments.parse({"experiment": "components", "data": "own:" + "0" * 32, "n_train": 5})
+    with pytest.raises(ValueError, match="the table that this link names is gone"):
+        engine.preview(spec)
+
+
+def test_more_points_than_rows_are_refused(engine):
+    kept = engine.own_data.keep(TABLE, CHOICES)
+    spec = experiments.parse({"experiment": "components", "data": kept["reference"], "n_train": 6})
+    with pytest.raises(ValueError, match="the table has 5 rows"):
+        engine.preview(spec)
+
+
+@pytest.mark.parametrize(
+    "bad", ["own:../../etc/passwd", "own:", "file:///etc/passwd", "OWN:" + "0" * 32, "own:" + "G" * 32]
+)
+def test_hostile_references_are_refused(bad):
+    with pytest.raises(ValueError, match="names no data"):
+        experiments.parse({"experiment": "components", "data": bad})
