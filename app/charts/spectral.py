@@ -28,8 +28,8 @@ def moments(spec: Any, theory: Theory) -> tuple[float, ...]:
 
 
 def _learned(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The function on the circle, or the accuracy on digits: whichever the first entry has."""
-    same = [e for e in entries if e.spec.data == entries[0].spec.data]
+    """The function on the circle, or the accuracy on classes: whichever the first entry has."""
+    same = [e for e in entries if (e.spec.data == "circle") == (entries[0].spec.data == "circle")]
     draw = _functions if entries[0].spec.data == "circle" else _accuracies
     return draw(same, time, options)
 
@@ -74,7 +74,7 @@ def _accuracies(entries: Sequence[Entry], time: float, options: Mapping[str, Any
         name = entry.named(f"limit ({100 * theory['accuracy'][-1]:.1f} % at t = ∞)")
         thick = {"width": 4, "opacity": 0.9, "hovertemplate": _T_HOVER}
         traces.append(style.line(t, theory["accuracy"][shown], name, style.INK, **thick))
-    y = style.axis("share of the test digits read", range=[0, 1], tickformat=".0%")
+    y = style.axis("share of the test points told right", range=[0, 1], tickformat=".0%")
     return {"data": traces, "layout": style.layout(_time_axis(entries), y, shapes=_now(time))}
 
 
@@ -105,7 +105,7 @@ def _fourier(entry: Entry) -> list[dict[str, Any]]:
 
 def _components(entry: Entry) -> list[dict[str, Any]]:
     values = entry.theory["values"]
-    seen, name = np.where(values > 0, values, np.nan), entry.named("NTK Θ∞ on the digits")
+    seen, name = np.where(values > 0, values, np.nan), entry.named("NTK Θ∞ on the points")
     hover = "k = %{x}<br>λ = %{y:.4g}"
     return [style.line(entry.theory["component"], seen, name, KERNELS[0][2], hovertemplate=hover)]
 
@@ -207,7 +207,7 @@ def _now(time: float) -> list[dict[str, Any]]:
 PANELS = {
     "f": Panel(
         "What has been learned by time t", "main",
-        "On the circle, output against angle: target, noisy points, the limit's mean, networks. On digits, accuracy "
+        "On the circle, output against angle: target, noisy points, the limit's mean, networks. On classes, accuracy "
         "against time.", _learned,
     ),
     "eigenvalues": Panel(

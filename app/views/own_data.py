@@ -146,6 +146,10 @@ def _uses(kept: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
         count = min(rows, SMALL)
         values = {"data": reference, "n_train": count, "component": min(2, count)}
         found.append(("components", "Principal components", values))
+    if kept["classes"] and rows >= 6:
+        learn = min(rows * 2 // 3, 300)
+        values = {"data": reference, "n_labelled": learn, "n_test": min(rows - learn, 500)}
+        found.append(("spectral", "Accuracy and early stopping", values))
     return found
 
 

@@ -17,14 +17,18 @@ def _on_circle(values: Mapping[str, Any]) -> bool:
     return values["data"] == "circle"
 
 
-def _on_digits(values: Mapping[str, Any]) -> bool:
-    return values["data"] == "digits"
+def _of_classes(values: Mapping[str, Any]) -> bool:
+    return values["data"] != "circle"
 
 
 DATA = (
     Control(
-        "data", "choice", "Data", "MNIST digits are by LeCun and Cortes (CC BY-SA 3.0).",
-        options={"circle": "frequencies on the circle", "digits": "digits (MNIST)"},
+        "data", "data", "Data", "MNIST digits are by LeCun and Cortes (CC BY-SA 3.0). A table of your own, whose "
+        "target names classes, comes in on the page *Your data*.",
+        options={
+            "circle": "frequencies on the circle", "digits": "digits (MNIST)", "mnist": "digits, the full set",
+            "fashion": "Fashion-MNIST",
+        },
     ),
     Control(
         "frequencies", "pills", "Frequencies of the target", "f* is the sum of cos kγ over these k; up to six.",
@@ -39,11 +43,11 @@ DATA = (
         shown_if=_on_circle,
     ),
     Control(
-        "n_digits", "integer", "Digits to learn from", "The limit takes some seconds beyond 500. Networks with ten "
-        "outputs train step by step: a learning rate of 10 is stable here and ten times as fast.", limits=(20, 4000),
-        step=100, shown_if=_on_digits,
+        "n_labelled", "integer", "Points to learn from", "The limit takes some seconds beyond 500. Networks with ten "
+        "outputs train step by step: a learning rate of 10 is stable here and ten times as fast.", limits=(2, 4000),
+        step=100, shown_if=_of_classes,
     ),
-    Control("n_test", "integer", "Digits to be read", "", limits=(20, 1000), step=100, shown_if=_on_digits),
+    Control("n_test", "integer", "Others to be told apart", "", limits=(1, 1000), step=100, shown_if=_of_classes),
 )  # fmt: skip
 
 CHART = (
@@ -56,7 +60,7 @@ CHART = (
 
 ADVANCED = (
     Control(
-        "data_seed", "integer", "Seed of the data", "Draws the noise, or the digits.", "advanced",
+        "data_seed", "integer", "Seed of the data", "Draws the noise, or the points.", "advanced",
         limits=(0, MAX_SEED), step=1,
     ),
 )  # fmt: skip
@@ -83,7 +87,8 @@ For relu $\lambda_k$ falls like $k^{-2}$ ($k^{-4}$ for the NNGP kernel); without
 from 3 on are never learned. Noise has all frequencies alike, so the test error has a least value at some $t$: the
 star. Ridge regression with penalty $1/t$ shrinks the same directions. Jacot, Gabriel & Hongler 2018, section 5.
 
-With digits the page shows ten outputs trained by least squares, and their accuracy; the dotted line is the time shown.
+With digits (or classes of your own) it shows an output a class, trained by least squares, and their accuracy; the
+dotted line is the time shown.
 """,
     start=lambda count: count // 2,
 )

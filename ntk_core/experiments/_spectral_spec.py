@@ -6,14 +6,19 @@ from functools import lru_cache
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from ntk_core import data
-from ntk_core.data import digits
 from ntk_core.runs.spec import TrainingSpec, Width
 
 Frequency = Annotated[int, Field(ge=0, le=12)]
-CLASSES = len(digits.CLASSES)
+CLASSIFIED = ("digits", "mnist", "fashion")
+
+
+def _known(reference: str) -> str:
+    if reference == "gaussian":
+        raise ValueError("data: gaussian has no classes; choose circle, digits, mnist, fashion or a table of your own")
+    return data.check_reference(reference)
 
 
 class Spec(TrainingSpec):
@@ -25,16 +30,18 @@ class Spec(TrainingSpec):
     time: float = Field(2000.0, ge=0, description="t = steps x learning rate")
     # Heavy ball has a clock of its own: a penalty 1/t could not stand beside it.
     rule: Literal["gradient_descent", "gradient_flow"] = "gradient_descent"
-    data: Literal["circle", "digits"] = "circle"
+    data: Annotated[str, AfterValidator(_known)] = Field(
+        "circle", description="circle; digits, mnist or fashion; own: and a digest: a table whose target names classes"
+    )
     frequencies: tuple[Frequency, ...] = Field(
         (1, 3, 5), min_length=1, max_length=6, description="k of the target, the sum of cos(k gamma)"
     )
     n_train: int = Field(64, ge=4, le=256, description="training points, evenly spaced on the circle")
     noise: float = Field(0.5, ge=0, le=3, description="standard deviation of the noise on the training targets")
-    data_seed: int = Field(0, ge=0, le=2**31 - 1, description="draws the noise, or the digits")
+    data_seed: int = Field(0, ge=0, le=2**31 - 1, description="draws the noise, or the points")
     angles: int = Field(121, ge=9, le=1001, description="test points, and of the curves, from -pi to pi")
-    n_digits: int = Field(300, ge=20, le=4000, description="digits to learn from")
-    n_test: int = Field(500, ge=20, le=1000, description="other digits to be read")
+    n_labelled: int = Field(300, ge=2, le=4000, description="points of known class to learn from")
+    n_test: int = Field(500, ge=1, le=1000, description="others to be told apart")
 
     @model_validator(mode="after")
     def _check_frequencies(self) -> Spec:
@@ -58,12 +65,15 @@ class Circle(NamedTuple):
 
 
 class Split(NamedTuple):
-    """Digits to learn from and others to be read: inputs (N, 784) and (M, 784), labels (N,) and (M,)."""
+    """Points to learn from and others to be told apart: inputs (N, n_in) and (M, n_in), labels (N,) and (M,), and the
+    names of the classes.
+    """
 
     X: data.Floats
     labels: np.ndarray
     X_test: data.Floats
     labels_test: np.ndarray
+    classes: tuple[str, ...]
 
 
 def circle_of(spec: Spec) -> Circle:
@@ -74,11 +84,23 @@ def circle_of(spec: Spec) -> Circle:
 
 
 @lru_cache(maxsize=4)
-def digits_of(n_digits: int, n_test: int, seed: int) -> Split:
-    """The digits of both kinds, none twice."""
-    drawn = digits.batch(n_digits + n_test, seed=seed)
-    n = n_digits
-    return Split(drawn.inputs[:n], drawn.labels[:n], drawn.inputs[n:], drawn.labels[n:])
+def split_of(reference: str, n_labelled: int, n_test: int, seed: int) -> Split:
+    """The points of both kinds, none twice.
+
+    Raises:
+        ValueError: there are not so many, or their target is a number.
+    """
+    there = data.available(reference)
+    if there is not None and n_labelled + n_test > there:
+        raise ValueError(
+            f"n_labelled: {n_labelled:,} points to learn from and {n_test:,} others were asked for; there are "
+            f"{there:,} in all"
+        )
+    drawn, n = data.resolve(reference, n_labelled + n_test, seed=seed), n_labelled
+    if not drawn.classes:
+        raise ValueError("data: the target of this table is a number; accuracy needs one that names classes")
+    labels = drawn.labels.astype(np.int64)
+    return Split(drawn.inputs[:n], labels[:n], drawn.inputs[n:], labels[n:], drawn.classes)
 
 
 def waves(spec: Spec) -> data.Floats:

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from ntk_core.experiments import _common as common
-from ntk_core.experiments import _spectral_circle, _spectral_digits
+from ntk_core.experiments import _spectral_circle, _spectral_classes
 from ntk_core.experiments._spectral_spec import Spec
 from ntk_core.runs.parts import Part, spread
 
@@ -23,27 +23,25 @@ if TYPE_CHECKING:
 
 __all__ = ["Spec", "parts", "plan", "run", "schema", "sketch", "slow", "theory"]
 
-_DATA: dict[str, ModuleType] = {"circle": _spectral_circle, "digits": _spectral_digits}
-
 
 def theory(spec: Spec) -> Theory:
     """Eigenvalues, what is learned at every time, errors beside ridge with penalty 1/t, and the best time to stop."""
-    return _DATA[spec.data].theory(spec)
+    return _kind(spec).theory(spec)
 
 
 def slow(spec: Spec) -> bool:
-    """Many digits take the limit more than a moment."""
-    return spec.data == "digits" and _spectral_digits.slow(spec)
+    """Many points take the limit more than a moment."""
+    return spec.data != "circle" and _spectral_classes.slow(spec)
 
 
 def plan(spec: Spec) -> Plan:
     """Predicted cost of the run, with warnings."""
-    return _DATA[spec.data].plan(spec)
+    return _kind(spec).plan(spec)
 
 
 def schema(spec: Spec) -> Schema:
     """What every network has learned at every output time."""
-    return _DATA[spec.data].schema(spec)
+    return _kind(spec).schema(spec)
 
 
 def sketch(spec: Spec) -> Spec:
@@ -58,4 +56,8 @@ def parts(spec: Spec, plan: Plan, workers: int) -> tuple[Part, ...]:
 
 def run(spec: Spec, part: Part | None = None) -> Iterator[Increment]:
     """Trains the networks of a part (by default all)."""
-    yield from _DATA[spec.data].run(spec, plan(spec), part)
+    yield from _kind(spec).run(spec, plan(spec), part)
+
+
+def _kind(spec: Spec) -> ModuleType:
+    return _spectral_circle if spec.data == "circle" else _spectral_classes

@@ -15,7 +15,7 @@ from ntk_core import experiments
 from ntk_core.experiments.spectral import Spec, theory
 
 SMALL = {"widths": (20, 30), "seeds": 3, "snapshots": 4, "time": 30.0, "angles": 21, "n_train": 16}
-DIGITS = {**SMALL, "data": "digits", "n_digits": 40, "n_test": 30}
+DIGITS = {**SMALL, "data": "digits", "n_labelled": 40, "n_test": 30}
 
 
 @pytest.fixture(scope="module")

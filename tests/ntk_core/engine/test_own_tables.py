@@ -56,6 +56,30 @@ def test_a_kept_table_is_what_the_components_learn_from(engine):
     assert np.isfinite(networks["g"]).all()
 
 
+def test_a_kept_table_is_told_apart_by_the_limit_and_by_networks(engine):
+    rng = np.random.default_rng(0)
+    centres = {"a": (2, 0), "b": (-2, 0), "c": (0, 2)}
+    rows = [(*rng.normal(centres[k], 0.3), k) for k in "abc" * 10]
+    content = "x,y,kind\n" + "\n".join(f"{x:.4f},{y:.4f},{k}" for x, y, k in rows)
+    kept = engine.own_data.keep(content.encode(), {"inputs": ["x", "y"], "target": "kind"})
+    spec = experiments.parse({
+        "experiment": "spectral", "data": kept["reference"], "n_labelled": 20, "n_test": 10, "widths": [100],
+        "seeds": 1, "time": 200.0, "learning_rate": 0.1,
+    })  # fmt: skip
+    assert engine.preview(spec).theory["accuracy"][-1] == 1.0
+    assert experiments.compute(spec)["accuracy"][-1, 0, 0] == 1.0
+
+
+def test_numbers_are_not_classes_and_a_table_has_an_end(engine):
+    kept = engine.own_data.keep(b"x,y\n1,2\n2,3\n4,1\n", {"inputs": ["x"], "target": "y"})
+    for fields, sentence in (
+        ({"n_labelled": 2, "n_test": 1}, "data: the target of this table is a number"),
+        ({"n_labelled": 3, "n_test": 1}, "n_labelled: 3 points to learn from and 1 others were asked for; there are 3"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            engine.preview(experiments.parse({"experiment": "spectral", "data": kept["reference"]} | fields))
+
+
 def test_a_link_whose_table_is_gone_says_so(engine):
     spec = experiments.parse({"experiment": "components", "data": "own:" + "0" * 32, "n_train": 5})
     with pytest.raises(ValueError, match="the table that this link names is gone"):

@@ -11,7 +11,7 @@ from scipy.linalg import expm
 
 from ntk_core import Architecture, data, experiments, limiting_kernels
 from ntk_core.data import digits
-from ntk_core.experiments import _spectral_digits
+from ntk_core.experiments import _spectral_classes
 from ntk_core.experiments._spectral_spec import circle_of, waves
 from ntk_core.experiments.spectral import Spec, plan, schema, theory
 from ntk_core.runs.spec import sentences
@@ -131,7 +131,7 @@ def test_parts_fill_the_whole_and_the_same_numbers():
     np.testing.assert_allclose(again["learned"][:, :, 0], whole["learned"][:, :, 0], atol=1e-4)
 
 
-SMALL = {"data": "digits", "n_digits": 60, "n_test": 40}
+SMALL = {"data": "digits", "n_labelled": 60, "n_test": 40}
 
 
 def test_digits_accuracy_and_errors_are_those_of_the_closed_form():
@@ -167,16 +167,16 @@ def test_networks_with_ten_outputs_read_digits():
 
 def test_shares_of_the_targets_themselves_are_one():
     spec = Spec(**SMALL)
-    shares = _spectral_digits._shares(spec)
-    y = _spectral_digits._ensemble(spec).y
+    shares = _spectral_classes._shares(spec)
+    y = _spectral_classes._ensemble(spec).y
     np.testing.assert_allclose((shares * y).sum((1, 2)), 1.0, rtol=1e-9)
 
 
 def test_many_digits_are_slow_and_leaps_of_many_unknowns_refused():
-    assert experiments.is_slow(Spec(data="digits", n_digits=2000))
+    assert experiments.is_slow(Spec(data="digits", n_labelled=2000))
     assert not experiments.is_slow(Spec(data="digits"))
     assert not experiments.is_slow(Spec())
-    refusal = plan(Spec(data="digits", n_digits=200, n_test=40, rule="gradient_flow")).refusal
+    refusal = plan(Spec(data="digits", n_labelled=200, n_test=40, rule="gradient_flow")).refusal
     assert "eigenproblem of 2,000 unknowns: choose gradient descent" in refusal
     assert plan(Spec(**SMALL, rule="gradient_flow")).refusal is None
 
@@ -211,7 +211,7 @@ def test_any_setting_has_numbers_and_no_warning(k, **fields):
         ({"frequencies": [13]}, "frequencies.0: input should be less than or equal to 12, got 13"),
         ({"noise": -1}, "noise: input should be greater than or equal to 0, got -1"),
         ({"rule": "momentum"}, "rule: input should be 'gradient_descent' or 'gradient_flow', got 'momentum'"),
-        ({"n_digits": 5000}, "n_digits: input should be less than or equal to 4000, got 5000"),
+        ({"n_labelled": 5000}, "n_labelled: input should be less than or equal to 4000, got 5000"),
     ],
 )
 def test_bad_input_is_named(fields, sentence):

@@ -1,4 +1,4 @@
-"""Spectral bias on digits: ten outputs trained by least squares, one eigendecomposition for every time."""
+"""Spectral bias on classes, such as digits: an output each trained by least squares, one eigendecomposition for all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from ntk_core.experiments import _common as common
 from ntk_core.experiments import _spectral_theory as shared
-from ntk_core.experiments._spectral_spec import CLASSES, Spec, Split, digits_of
+from ntk_core.experiments._spectral_spec import Spec, Split, split_of
 from ntk_core.runs.arrays import Labelled, labelled
 from ntk_core.runs.result import Increment, Schema, Variable
 from ntk_core.runs.theory import Theory
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from ntk_core.runs.plan import Plan
 
 SHOWN = (2, 3, 10, 30, 100)  # components whose learning is followed; the first is nearly constant, the targets not
-QUICK = 500  # digits, to learn from or to be read, up to which the limit answers at once
-MOST_UNKNOWNS = 1500  # N times ten outputs, of the eigenproblem that a leap solves
+QUICK = 500  # points, to learn from or to be told apart, up to which the limit answers at once
+MOST_UNKNOWNS = 1500  # N times the number of outputs, of the eigenproblem that a leap solves
 
 
 def theory(spec: Spec) -> Theory:
@@ -47,23 +47,23 @@ def theory(spec: Spec) -> Theory:
 
 def components(spec: Spec) -> tuple[int, ...]:
     """The kernel principal components that are followed."""
-    return tuple(k for k in SHOWN if k <= spec.n_digits)
+    return tuple(k for k in SHOWN if k <= spec.n_labelled)
 
 
 def slow(spec: Spec) -> bool:
     """Whether the limit takes more than a moment."""
-    return max(spec.n_digits, spec.n_test) > QUICK
+    return max(spec.n_labelled, spec.n_test) > QUICK
 
 
 def schema(spec: Spec) -> Schema:
-    """What every network has learned of the followed components, how many digits it reads, its test error."""
+    """What every network has learned of the followed components, how many points it tells right, its test error."""
     mode = (("mode",), components(spec), "kernel principal component", "1")
     return common.schema(
         spec,
         labelled(mode=mode),
         learned=Variable((*common.NETWORK, "mode"), "share of the component's targets learned"),
-        accuracy=Variable(common.NETWORK, "share of the test digits read"),
-        test=Variable(common.NETWORK, "mean squared error on the test digits, summed over outputs"),
+        accuracy=Variable(common.NETWORK, "share of the test points told right"),
+        test=Variable(common.NETWORK, "mean squared error on the test points, summed over outputs"),
     )
 
 
@@ -71,29 +71,31 @@ def plan(spec: Spec) -> Plan:
     """Predicted cost of the run, step by step; refuses leaps of too many unknowns."""
     from ntk_core.runs.plan import plan_training
 
-    trained = _trained(spec)
-    found = plan_training(trained, spec.n_digits, 0, _split(spec).X.shape[1], CLASSES)
-    if found.groups[0].method == "leaps" and spec.n_digits * CLASSES > MOST_UNKNOWNS:
+    trained, split = _trained(spec), _split(spec)
+    outputs = len(split.classes)
+    found = plan_training(trained, spec.n_labelled, 0, split.X.shape[1], outputs)
+    if found.groups[0].method == "leaps" and spec.n_labelled * outputs > MOST_UNKNOWNS:
         found = replace(
             found,
-            refusal=f"{spec.n_digits:,} digits with ten outputs are too many for leaps, which solve an eigenproblem of "
-            f"{spec.n_digits * CLASSES:,} unknowns: choose gradient descent and the method steps, or at most "
-            f"{MOST_UNKNOWNS // CLASSES} digits",
+            refusal=f"{spec.n_labelled:,} points with {outputs} outputs are too many for leaps, which solve an "
+            f"eigenproblem of {spec.n_labelled * outputs:,} unknowns: choose gradient descent and the method steps, or "
+            f"at most {MOST_UNKNOWNS // outputs} points",
         )
     return common.with_warnings(found, trained, float(_ensemble(spec).values[-1]))
 
 
 def run(spec: Spec, plan: Plan, part: Part | None) -> Iterator[Increment]:
-    """Trains the networks of a part and has them read the test digits at every output time."""
+    """Trains the networks of a part and has them tell the test points apart at every output time."""
     import torch
 
     from ntk_core.limit.classes import accuracy, one_hot
     from ntk_core.runs.lockstep import train_together
 
     split, project = _split(spec), _shares(spec)
-    y, y_test = one_hot(split.labels, CLASSES), one_hot(split.labels_test, CLASSES)
+    outputs = len(split.classes)
+    y, y_test = one_hot(split.labels, outputs), one_hot(split.labels_test, outputs)
     for update in train_together(
-        _trained(spec), split.X, y, n_in=split.X.shape[1], n_out=CLASSES, plan=plan, part=part
+        _trained(spec), split.X, y, n_in=split.X.shape[1], n_out=outputs, plan=plan, part=part
     ):
         with update.network.looking():
             f = update.network(split.X_test).double().cpu()
@@ -143,7 +145,7 @@ def _against_time(spec: Spec, ensemble: InfiniteEnsemble, times: list[float]) ->
     ):
         error = f"mean squared error of {fit}, summed over outputs"
         arrays[f"{prefix}accuracy"] = (("moment",), accuracy, f"accuracy of {fit}", "1")
-        arrays[f"{prefix}train"] = (("t",), train[:-1], f"{error}, on the digits learned from", "1")
+        arrays[f"{prefix}train"] = (("t",), train[:-1], f"{error}, on the points learned from", "1")
         arrays[f"{prefix}test"] = (("t",), test[:-1], f"{error}, on the test digits", "1")
     tests = [test for _, _, test in found]
     return labelled(
@@ -160,18 +162,18 @@ def _fit(spec: Spec, ensemble: InfiniteEnsemble, left: Tensor, gain: Tensor) -> 
     from ntk_core.limit.classes import accuracy, one_hot
 
     split = _split(spec)
-    f, y = _predictions(ensemble, split, gain), one_hot(split.labels_test, CLASSES)
+    f, y = _predictions(ensemble, split, gain), one_hot(split.labels_test, len(split.classes))
     train = (left[..., None] * ensemble.coefficients).square().sum((1, 2)) / left.shape[1]
     test = (f - y).square().sum(-1).mean(-1)
     return accuracy(f, split.labels_test).numpy(), train.numpy(), test.numpy()
 
 
 def _predictions(ensemble: InfiniteEnsemble, split: Split, gains: Tensor) -> Tensor:
-    """Means on the test digits for spectral filters (T, N): (T, M, classes), in one product."""
-    T, N = gains.shape
-    shrunk = (gains.T[:, :, None] * ensemble.coefficients[:, None, :]).reshape(N, T * CLASSES)
+    """Means on the test points for spectral filters (T, N): (T, M, classes), in one product."""
+    (T, N), outputs = gains.shape, len(split.classes)
+    shrunk = (gains.T[:, :, None] * ensemble.coefficients[:, None, :]).reshape(N, T * outputs)
     f = ensemble.on(split.X_test).cross @ shrunk
-    return f.reshape(len(f), T, CLASSES).transpose(0, 1)
+    return f.reshape(len(f), T, outputs).transpose(0, 1)
 
 
 def _ridge_left(values: Tensor, t: float) -> Tensor:
@@ -184,17 +186,21 @@ def _ridge_gain(ensemble: InfiniteEnsemble, t: float) -> Tensor:
 
 
 def _split(spec: Spec) -> Split:
-    return digits_of(spec.n_digits, spec.n_test, spec.data_seed)
+    return split_of(*_key(spec))
+
+
+def _key(spec: Spec) -> tuple[str, int, int, int]:
+    return spec.data, spec.n_labelled, spec.n_test, spec.data_seed
 
 
 def _ensemble(spec: Spec) -> InfiniteEnsemble:
-    return _cached_ensemble(common.net_of(spec), (spec.n_digits, spec.n_test, spec.data_seed))
+    return _cached_ensemble(common.net_of(spec), _key(spec))
 
 
 @lru_cache(maxsize=2)
-def _cached_ensemble(net: common.Net, key: tuple[int, int, int]) -> InfiniteEnsemble:
+def _cached_ensemble(net: common.Net, key: tuple[str, int, int, int]) -> InfiniteEnsemble:
     from ntk_core.limit.classes import one_hot
     from ntk_core.limit.ensemble import InfiniteEnsemble
 
-    split = digits_of(*key)
-    return InfiniteEnsemble(common.limit_of(net, split.X.shape[1]), split.X, one_hot(split.labels, CLASSES))
+    split = split_of(*key)
+    return InfiniteEnsemble(common.limit_of(net, split.X.shape[1]), split.X, one_hot(split.labels, len(split.classes)))
