@@ -32,6 +32,8 @@ FORMATS = ("netcdf", "csv", "parquet")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     options = _parser().parse_args(arguments)
+    # Before torch comes in: threads that wait for each other awake slow each other down where cores are busy.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         return options.command(options)
     except ModuleNotFoundError as error:

@@ -11,7 +11,8 @@ TITLE, ORDER, ICON = "Kernel on the circle", 1, ":material/trip_origin:"
 
 DATA = (
     Control(
-        "data", "choice", "Training data", "What the networks learn while their kernel is watched.",
+        "data", "data", "Training data", "What the networks learn while their kernel is watched. A table of your own "
+        "with two inputs and one number (or two classes) comes in on the page *Your data*.",
         options={
             "gaussian": "random inputs, f* = x₁x₂", "circle": "the circle, f* = x₁x₂", "four_points": "four points",
         },

@@ -146,6 +146,8 @@ def _uses(kept: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
         count = min(rows, SMALL)
         values = {"data": reference, "n_train": count, "component": min(2, count)}
         found.append(("components", "Principal components", values))
+    if len(kept["inputs"]) == 2 and len(kept["classes"]) in (0, 2):
+        found.append(("circle", "Kernel on the circle", {"data": reference, "n_train": min(rows, 20)}))
     if kept["classes"] and rows >= 6:
         learn = min(rows * 2 // 3, 300)
         values = {"data": reference, "n_labelled": learn, "n_test": min(rows - learn, 500)}

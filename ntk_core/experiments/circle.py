@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from ntk_core import data
 from ntk_core.experiments import _common as common
@@ -24,8 +24,16 @@ if TYPE_CHECKING:
     from ntk_core.limit.ensemble import InfiniteEnsemble
     from ntk_core.runs.plan import Plan
 
-Data = Literal["gaussian", "circle", "four_points"]
+MADE = ("gaussian", "circle", "four_points")
 X0 = np.array([[1.0, 0.0]])
+
+
+def _known(name: str) -> str:
+    if name not in MADE and not name.startswith(data.OWN):
+        raise ValueError(
+            f"must be one of {', '.join(MADE)}, or refer to a table of your own with two inputs, got {name[:60]!r}"
+        )
+    return name if name in MADE else data.check_reference(name)
 
 
 class Spec(TrainingSpec):
@@ -33,7 +41,9 @@ class Spec(TrainingSpec):
 
     experiment: Literal["circle"] = "circle"
     widths: tuple[Width, ...] = Field((50, 200, 1000), min_length=1, max_length=6)
-    data: Data = Field("gaussian", description="what the networks are trained on")
+    data: Annotated[str, AfterValidator(_known)] = Field(
+        "gaussian", description="what the networks are trained on; own: and a digest: a table with two inputs"
+    )
     seeds: int = Field(5, ge=1, le=100, description="how many networks of each width")
     snapshots: int = Field(13, ge=2, le=200, description="output times, t = 0 included")
     n_train: int = Field(20, ge=1, le=1000, description="training inputs (four_points always has 4)")
@@ -124,17 +134,25 @@ def _ensemble(spec: Spec) -> InfiniteEnsemble:
 
 
 @lru_cache(maxsize=8)
-def _cached_ensemble(net: common.Net, kind: Data, n_train: int, data_seed: int) -> InfiniteEnsemble:
+def _cached_ensemble(net: common.Net, kind: str, n_train: int, data_seed: int) -> InfiniteEnsemble:
     from ntk_core.limit.ensemble import InfiniteEnsemble
 
     return InfiniteEnsemble(common.limit_of(net, 2), *_training_set(kind, n_train, data_seed))
 
 
-def _training_set(kind: Data, n_train: int, data_seed: int) -> tuple[data.Floats, data.Floats]:
+def _training_set(kind: str, n_train: int, data_seed: int) -> tuple[data.Floats, data.Floats]:
     if kind == "gaussian":
         return data.gaussian_product(n_train, data_seed)
     if kind == "circle":
         gamma = data.even_angles(n_train)
         return data.circle(gamma), data.circle_target("product", gamma)
-    gamma, y = data.paper_points()
-    return data.circle(gamma), y
+    if kind == "four_points":
+        gamma, y = data.paper_points()
+        return data.circle(gamma), y
+    sample = data.resolve(kind, n_train, seed=data_seed)
+    if sample.inputs.shape[1] != 2 or sample.targets.ndim != 1:
+        raise ValueError(
+            f"data: points of the plane with one target are needed here, and this table has {sample.inputs.shape[1]} "
+            f"input(s) and {1 if sample.targets.ndim == 1 else sample.targets.shape[1]} output(s)"
+        )
+    return sample.inputs, sample.targets

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 
@@ -131,6 +132,36 @@ def test_a_link_is_restored_in_another_session_with_its_finished_run(open_page):
     assert sorted(names(second, "f")) == sorted(names(first, "f"))
     assert second.url == first.url
     assert second.locator(".ntk-facts").inner_text() == first.locator(".ntk-facts").inner_text()
+
+
+def test_a_run_goes_on_when_its_page_is_left_and_is_shown_on_return(open_page):
+    page = open_page(f"circle?{LONG}")
+    plot(page, "kernel")
+    train(page)
+    page.wait_for_function("document.querySelector('.ntk-live').dataset.state === 'running'")
+    depth = page.get_by_role("slider", name="Depth L")
+    depth.focus()
+    depth.press("ArrowLeft")
+    expect(page.get_by_text("in the background")).to_be_visible()
+    page.get_by_role("button", name="Show").click()
+    page.wait_for_function("document.querySelector('.ntk-live').dataset.state === 'running'")
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator(".ntk-message")).to_have_text(re.compile("Stopped"))
+
+
+def test_a_table_of_ones_own_is_learned(open_page):
+    page = open_page("own_data")
+    page.get_by_role("tab", name="Paste").click()
+    rows = [f"{math.cos(k):.3f},{math.sin(3 * k):.3f},{'even' if k % 2 else '<b>odd</b>'}" for k in range(12)]
+    page.get_by_label("Table").fill("first,second,kind\n" + "\n".join(rows))
+    page.get_by_label("Table").press("Control+Enter")
+    expect(page.get_by_text("Ready:")).to_be_visible()
+    page.get_by_role("button", name="Principal components").click()
+    plot(page, "batch")
+    expect(page).to_have_url(re.compile("data=own"))
+    assert names(page, "batch") == ["‹b›odd‹/b›", "even"]
+    train(page)
+    finished(page)
 
 
 def test_theory_follows_a_control_before_any_training(open_page):

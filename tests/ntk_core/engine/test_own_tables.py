@@ -70,6 +70,18 @@ def test_a_kept_table_is_told_apart_by_the_limit_and_by_networks(engine):
     assert experiments.compute(spec)["accuracy"][-1, 0, 0] == 1.0
 
 
+def test_points_of_the_plane_are_what_the_circles_networks_learn(engine):
+    kept = engine.own_data.keep(b"x,y,f\n1,2,0.5\n2,3,-1\n4,1,0.2\n", {"inputs": ["x", "y"], "target": "f"})
+    spec = experiments.parse({"experiment": "circle", "data": kept["reference"], "n_train": 3})
+    theory = engine.preview(spec).theory
+    sample = data.resolve(kept["reference"], 3, seed=spec.data_seed)
+    np.testing.assert_array_equal(theory["train_x"], sample.inputs)
+    np.testing.assert_array_equal(theory["train_y"], sample.targets)
+    kept = engine.own_data.keep(b"x,f\n1,0.5\n2,-1\n4,0.2\n", {"inputs": ["x"], "target": "f"})
+    with pytest.raises(ValueError, match="points of the plane"):
+        engine.preview(spec.model_copy(update={"data": kept["reference"]}))
+
+
 def test_numbers_are_not_classes_and_a_table_has_an_end(engine):
     kept = engine.own_data.keep(b"x,y\n1,2\n2,3\n4,1\n", {"inputs": ["x"], "target": "y"})
     for fields, sentence in (
