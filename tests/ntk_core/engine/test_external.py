@@ -10,9 +10,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import psutil
 import pytest
 
+from ntk_core import experiments
 from ntk_core.engine import Engine, Limits
 from ntk_core.engine.child import ROOT
 from ntk_core.engine.errors import ENGINE_LOST
@@ -190,3 +192,32 @@ def test_a_killed_web_process_leaves_the_others_run_alone(cluster, toy):
         other.send_signal(signal.SIGKILL)
         other.wait()
         assert run.wait(PATIENCE) == "finished"
+
+
+def test_a_sweep_of_two_hundred_parts_survives_a_worker_and_is_kept(store):
+    spec = experiments.parse({
+        "experiment": "laws", "measure": "training", "widths": [8, 16], "depths": [2, 3], "trained": 50, "piece": 1,
+        "time": 4.0,
+    })  # fmt: skip
+    cluster = Cluster()
+    other = cluster.add_workers()
+    try:
+        with connected(cluster.address) as engine:
+            until(lambda: engine.status()["training"] == 2)
+            run = engine.submit(spec)
+            until(lambda: sum(part.state == "finished" for part in run.parts.values()) > 20)
+            kill(other)
+            assert run.wait(PATIENCE) == "finished"
+            assert len(run.parts) == 200
+            until(lambda: f"{spec.key}.nc" in os.listdir(store))
+        with connected(cluster.address) as engine:
+            again = engine.submit(spec)
+            assert again.wait(PATIENCE) == "finished"
+            assert not again.parts  # answered from the store
+    finally:
+        kill(other)
+        cluster.kill()
+    alone = experiments.compute(spec)
+    for name in run.result.schema.variables:
+        np.testing.assert_array_equal(run.result[name], alone[name])
+        np.testing.assert_array_equal(again.result[name], alone[name])
