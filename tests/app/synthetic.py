@@ -158,6 +158,8 @@ class Engine:
     def preview(self, spec: Any) -> Preview:
         if self.refused:
             raise self.refused
+        if not experiments.runs(spec.experiment):  # theory alone: the real one, which takes milliseconds
+            return Preview(spec, experiments.load(spec.experiment).theory(spec), None)
         return Preview(spec, theory(spec), plan(spec))
 
     @contextmanager
@@ -170,7 +172,7 @@ class Engine:
     def submit(self, spec: Any, viewer: str = "", *, again: bool = False) -> Run:
         run = self.runs.get(spec.key)
         if run is None or again or run.state in ("stopped", "failed"):
-            run = self.runs[spec.key] = self._new(spec, spec.key)
+            run = self.runs[spec.key] = self._new(spec, spec.key if run is None else f"{spec.key}-again")
         return run
 
     def recall(self, spec: Any, viewer: str = "") -> Run | None:

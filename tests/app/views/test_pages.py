@@ -170,3 +170,28 @@ def test_a_finished_run_is_there_for_whoever_opens_its_link(engine):
     (run,) = engine.runs.values()
     run.wait(10)
     assert f"/ntk/runs/{run.key}/stream" in str(chart(page("circle", **query)))
+
+
+@pytest.mark.parametrize("name", ["conditioning", "random_functions"])
+def test_a_page_of_theory_alone_has_a_chart_and_nothing_to_train(engine, name):
+    at = page(name)
+    assert not at.exception
+    assert sentences(at) == []
+    assert chart(at)
+    assert not [b for b in at.button if b.label in ("Train", "Run again")]
+    assert not engine.runs
+
+
+def test_a_failed_run_that_another_session_starts_again_is_followed_here_too(engine):
+    engine.pace = 60.0  # seconds between increments: it does not end by itself
+    here, there = page("circle"), page("circle")
+    button(here, "Train").click().run()
+    (run,) = engine.runs.values()
+    followed = str(chart(here))
+    assert run.task.rpartition("-")[2] in followed
+    run.end("failed", "the worker died")
+    button(there, "Train").click().run()
+    (again,) = engine.runs.values()
+    assert again is not run
+    assert str(chart(here.run())) != followed
+    assert again.task.rpartition("-")[2] in str(chart(here))
