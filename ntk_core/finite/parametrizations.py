@@ -113,6 +113,18 @@ def speeds(arch: Architecture, layers: list[LayerScale]) -> list[Speed]:
     ]
 
 
+def limiting_speeds(name: str, arch: Architecture) -> list[Speed]:
+    """Speeds at which the layers of infinitely wide networks of a parametrization begin to learn.
+
+    All 1 but for one rate 1/n, where only the weights behind the first layer learn, at 1/w^2. muP starts with the
+    paper's kernel, its small outputs and fast lower layers in balance; there the kernel does not stay.
+    """
+    scales(name, arch)
+    if name != "standard_one_rate":
+        return [Speed()] * arch.depth
+    return [Speed(0.0, 0.0)] + [Speed(arch.w_std**-2, 0.0)] * (arch.depth - 1)
+
+
 def _over_beta(arch: Architecture, biases: Scale, without: float) -> float:
     return biases.multiplier * biases.std / arch.beta if arch.beta else without
 

@@ -1,0 +1,113 @@
+"""The spec of lazy and feature learning: which networks stand side by side, on which points of the circle."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from ntk_core import data
+from ntk_core.runs.spec import ActivationName, ExperimentSpec
+
+if TYPE_CHECKING:
+    from ntk_core.architecture import Architecture
+
+MOST_CASES = 6
+MOST_PARTS = 500
+MOST_STEPS = 20_000
+ZERO = 1e-9  # targets below this are zero but for rounding
+Parametrization = Literal["ntk", "standard", "standard_one_rate", "mup"]
+Points = Literal["paper", "even"]
+Target = Literal["product", "sine", "cosine_3", "square", "bump"]  # the names of data.TARGETS
+TrainedWidth = Annotated[int, Field(ge=1, le=8192)]
+Alpha = Annotated[float, Field(ge=1e-4, le=1e4)]
+
+
+class Case(NamedTuple):
+    """One of the kinds of networks that are compared, by its places in the spec's lists."""
+
+    parametrization: int
+    alpha: int
+
+
+class Spec(ExperimentSpec):
+    """By default three parametrizations at four widths, tanh, on eight points of a square wave."""
+
+    experiment: Literal["lazy"] = "lazy"
+    parametrizations: tuple[Parametrization, ...] = Field(
+        ("ntk", "standard_one_rate", "mup"), min_length=1, max_length=4
+    )
+    alphas: tuple[Alpha, ...] = Field((1.0,), min_length=1, max_length=6, description="output scales")
+    centred: bool = Field(True, description="outputs are alpha (f - f_0) rather than alpha f")
+    widths: tuple[TrainedWidth, ...] = Field((64, 128, 256, 512), min_length=1, max_length=6)
+    depth: int = Field(3, ge=2, le=12, description="weight matrices")
+    activation: ActivationName = "tanh"
+    beta: float = Field(0.1, ge=0, le=2)
+    w_std: float = Field(1.0, ge=0.25, le=3, description="standard deviation of the weights; the paper's is 1")
+    points: Points = Field("even", description="the paper's four points, or evenly spaced ones")
+    n_train: int = Field(8, ge=1, le=64, description="how many even points")
+    target: Target = Field("square", description="target at the even points")
+    seeds: int = Field(4, ge=1, le=50, description="networks of each kind and width")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="the first seed; network k uses seed + k")
+    learning_rate: float = Field(0.5, gt=0, le=1000, description="in the paper's parametrization, before 1/alpha^2")
+    time: float = Field(100.0, gt=0, description="t = steps x learning rate")
+    snapshots: int = Field(17, ge=2, le=100, description="output times, t = 0 included")
+    angles: int = Field(97, ge=9, le=501, description="points of the curves, from -pi to pi")
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @model_validator(mode="after")
+    def _check(self) -> Spec:
+        for field in ("parametrizations", "alphas", "widths"):
+            values = getattr(self, field)
+            if len(set(values)) < len(values):
+                raise ValueError(f"{field}: {', '.join(f'{v}' for v in values)} names one of them twice")
+        if len(self.cases) > MOST_CASES:
+            raise ValueError(
+                f"alphas: {len(self.parametrizations)} parametrizations and {len(self.alphas)} output scales are "
+                f"{len(self.cases)} kinds of networks; at most {MOST_CASES} are compared"
+            )
+        if not 1 <= self.steps <= MOST_STEPS:
+            raise ValueError(
+                f"time: {self.time:g} at learning rate {self.learning_rate:g} is {self.steps:,} steps; "
+                f"1 to {MOST_STEPS:,} are allowed"
+            )
+        if np.abs(training_set(self)[1]).max() < ZERO:
+            raise ValueError(
+                f"n_train: this target is zero at {self.n_train} even point{'s' * (self.n_train > 1)}, so there is "
+                f"nothing to learn; take more points, or another target"
+            )
+        return self
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """Every parametrization at every output scale."""
+        return tuple(Case(p, a) for p in range(len(self.parametrizations)) for a in range(len(self.alphas)))
+
+    @property
+    def steps(self) -> int:
+        """Steps of gradient descent that reach `time`."""
+        return round(self.time / self.learning_rate)
+
+    @property
+    def times(self) -> tuple[float, ...]:
+        """Output times from 0 to `time`, denser at the start where everything moves; multiples of the rate."""
+        last = self.snapshots - 1
+        steps = {math.ceil(self.steps * (j / last) ** 2 - 1e-9) for j in range(self.snapshots)}
+        return tuple(k * self.learning_rate for k in sorted(steps))
+
+
+def training_set(spec: Spec) -> tuple[data.Floats, data.Floats]:
+    """Angles (N,) and targets (N,)."""
+    if spec.points == "paper":
+        return data.paper_points()
+    gamma = data.even_angles(spec.n_train)
+    return gamma, data.circle_target(spec.target, gamma)
+
+
+def architecture(spec: Spec, width: int = 1) -> Architecture:
+    """The spec's network of one width."""
+    from ntk_core.architecture import Architecture
+
+    return Architecture(spec.depth, width, spec.activation, spec.beta, 2, 1, spec.w_std)
