@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -160,19 +160,21 @@ def run(spec: Spec, part: Part | None) -> Iterator[Increment]:
 def _trained(spec: Spec, piece: Piece) -> Iterator[dict[str, np.ndarray]]:
     """What is seen of a piece's networks at every output time; float32, plain gradient descent."""
     gamma, y = lazy.training_set(spec)
-    X, circle = data.circle(gamma), data.circle(data.even_angles(CIRCLE))
+    X = data.circle(gamma)
+    both = np.concatenate([data.circle(data.even_angles(CIRCLE)), X])  # asked together: half the calls
     curve = data.circle(data.angle_grid(spec.angles))
     model = _networks(spec, piece)
     linear = LinearizedNetwork(model, X, y, GradientDescent(spec.learning_rate))
-    start = model.tangent_kernel(circle)
+    start = model.tangent_kernel(both)
     for state in train_scaled(model, X, y, spec.times, rate=spec.learning_rate):
         f, expected = model(curve)[..., 0].double(), linear.at(state.time, curve)[..., 0]
+        kernel = model.tangent_kernel(both)
         seen = {
             "f": f,
             "linearized": expected,
             "distance": (f - expected)[:, 1:].square().mean(1).sqrt(),  # the first angle is the last
-            "kernel_change": kernel_movement(start, model.tangent_kernel(circle)),
-            "alignment": alignment(model.tangent_kernel(X), y),
+            "kernel_change": kernel_movement(start[:, :CIRCLE, :CIRCLE], kernel[:, :CIRCLE, :CIRCLE]),
+            "alignment": alignment(kernel[:, CIRCLE:, CIRCLE:], y),
             "cost": (state.outputs[..., 0].double().cpu() - torch.as_tensor(y)).square().mean(1) / 2,
         }
         yield {name: _plain(values, name, state) for name, values in seen.items()} | {"diverged": _flags(state)}

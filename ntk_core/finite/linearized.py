@@ -27,8 +27,13 @@ from ntk_core.rules import GradientFlow, Momentum, Rule, check_whole_steps, rema
 class Model(Protocol):
     """What can be linearized: a `Network`, or a `ScaledNetwork`."""
 
-    arch: Architecture
-    ensemble: bool
+    @property
+    def arch(self) -> Architecture:
+        """The network's shape."""
+
+    @property
+    def ensemble(self) -> bool:
+        """Whether results carry a leading dimension S."""
 
     @property
     def dtype(self) -> torch.dtype:
