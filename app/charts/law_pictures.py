@@ -42,7 +42,7 @@ def ratio(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> 
                 traces.append(_dashed((L - 1) / n, curve, f"{name}: exact", colour))
             dots = _variances(entry, j)
             at = (L - 1) / np.array(entry.spec.widths, float)
-            traces += _marks(at, dots, name, colour, j, showlegend=not exact)
+            traces += marks(at, dots, name, colour, j, showlegend=not exact)
     x = style.log_axis(RATIO_AXIS, [1e-4, 1.0])
     return _figure(traces, x, "Var / mean² of Θ₀(x₀, x₀)")
 
@@ -53,7 +53,7 @@ def mean(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> F
     for entry in entries:
         for j, L in enumerate(entry.spec.depths):
             dots = _means(entry, "kernel", j)
-            traces += _marks(np.array(entry.spec.widths), dots, entry.named(f"L = {L}"), _colour(entry, j), j)
+            traces += marks(np.array(entry.spec.widths), dots, entry.named(f"L = {L}"), _colour(entry, j), j)
     y = style.axis("mean of Θ₀(x₀, x₀) over its limit")
     if not traces:
         return style.empty(NOT_YET, _width_axis(entries), y)
@@ -167,9 +167,9 @@ def _laws(
             traces += known
             if not np.isfinite(dots.value).any():
                 continue
-            name = entry.named(f"L = {L}{_slope(n, dots.value)}")
-            traces += [] if known else [_guide(n, dots.value, slope, colour)]
-            traces += _marks(n, dots, name, colour, j)
+            name = entry.named(f"L = {L}{fitted_slope(n, dots.value)}")
+            traces += [] if known else [guide(n, dots.value, slope, colour)]
+            traces += marks(n, dots, name, colour, j)
     return _figure(traces, _width_axis(entries), title)
 
 
@@ -213,7 +213,7 @@ def _verdicts(entries: Sequence[Entry], test: str, share: float, title: str) -> 
                     verdict = getattr(gaussian_outputs, test)(f, 1.0)
                     reach = 1.96 * verdict.error
                     found[:, i] = verdict.effect, verdict.effect - reach, verdict.effect + reach
-            traces += _marks(np.array(entry.spec.widths), Dots(*found), name, colour, j, showlegend=not exact)
+            traces += marks(np.array(entry.spec.widths), Dots(*found), name, colour, j, showlegend=not exact)
         least = entry.theory.info[f"detectable_{'kurtosis' if test == 'normality' else 'correlation'}"]
         name = entry.named(f"found 9 times in 10 above {least:.2g}")
         traces.append(style.line(ends, [least, least], name, style.MUTED, dash="dot", hoverinfo="skip"))
@@ -235,7 +235,7 @@ def _finite_correlations(entry: Entry, a: int, colour: str) -> list[Figure]:
     return []
 
 
-def _marks(x: np.ndarray, dots: Dots, name: str, colour: str, j: int, **more: Any) -> list[Figure]:
+def marks(x: np.ndarray, dots: Dots, name: str, colour: str, j: int, **more: Any) -> list[Figure]:
     """Points with intervals, at the places where there is something."""
     there = np.isfinite(dots.value)
     if not there.any():
@@ -254,7 +254,7 @@ def _finite(reach: np.ndarray) -> list[float]:
     return [float(r) if math.isfinite(r) else 0.0 for r in reach]
 
 
-def _guide(n: np.ndarray, values: np.ndarray, slope: float, colour: str) -> Figure:
+def guide(n: np.ndarray, values: np.ndarray, slope: float, colour: str) -> Figure:
     """A line of the law's slope through the middle of the points."""
     good = np.isfinite(values) & (values > 0)
     middle = np.exp(np.mean(np.log(values[good]) - slope * np.log(n[good]))) if good.any() else 1.0
@@ -267,7 +267,7 @@ def _dashed(x: Any, y: Any, name: str, colour: str) -> Figure:
     return style.line(x, y, name, colour, dash="dash", hovertemplate="%{x:.4g}: %{y:.4g}<extra>" + name + "</extra>")
 
 
-def _slope(n: np.ndarray, values: np.ndarray) -> str:
+def fitted_slope(n: np.ndarray, values: np.ndarray) -> str:
     """The fitted slope with its 95 % interval, in words; nothing where there are too few points."""
     from ntk_core.finite.laws import fit_slope
 
@@ -310,17 +310,22 @@ def _roots(dots: Dots) -> Dots:
     return Dots(*(np.sqrt(part) for part in dots))
 
 
-def _means(entry: Entry, name: str, j: int) -> Dots:
-    """Means over seeds of one depth, by width, with Student's intervals."""
+def interval(values: np.ndarray) -> tuple[float, float, float]:
+    """Mean of finite numbers with Student's 95 % interval, NaN without numbers."""
     from scipy import stats
 
+    if not len(values):
+        return math.nan, math.nan, math.nan
+    middle, S = float(values.mean()), len(values)
+    reach = float(stats.t.ppf(0.975, S - 1) * values.std(ddof=1)) / math.sqrt(S) if S > 1 else 0.0
+    return middle, middle - reach, middle + reach
+
+
+def _means(entry: Entry, name: str, j: int) -> Dots:
+    """Means over seeds of one depth, by width, with Student's intervals."""
     found = np.full((3, len(entry.spec.widths)), np.nan)
     for i in range(len(entry.spec.widths)):
-        values = _numbers(entry, name, i, j)
-        if len(values):
-            middle, S = values.mean(), len(values)
-            reach = float(stats.t.ppf(0.975, S - 1)) * values.std(ddof=1) / math.sqrt(S) if S > 1 else 0.0
-            found[:, i] = middle, middle - reach, middle + reach
+        found[:, i] = interval(_numbers(entry, name, i, j))
     return Dots(*found)
 
 

@@ -89,6 +89,20 @@ def _integers(text: str, control: Control) -> tuple[int, ...]:
     return tuple(_integer(part.strip(), control) for part in text.split(",")) if text.strip() else ()
 
 
+def _reals(text: str, control: Control) -> tuple[float, ...]:
+    return tuple(_real(part.strip(), control) for part in text.split(",")) if text.strip() else ()
+
+
+def _choices(text: str, control: Control) -> tuple[Any, ...]:
+    return tuple(_choice(part.strip(), control) for part in text.split(",")) if text.strip() else ()
+
+
+def _chosen(held: Iterable[Any] | None, control: Control) -> tuple[Any, ...]:
+    """What is chosen, in the order of what is on offer."""
+    found = {_choice(str(item), control) for item in held or ()}
+    return tuple(value for value in control.options if value in found)
+
+
 def _pairs(text: str, control: Control) -> tuple[tuple[float, float], ...]:
     """Points written as "angle:target, angle:target"; a new line parts them as well as a comma."""
     parts = [part.strip() for part in re.split(r"[,;\n]", text) if part.strip()]
@@ -123,6 +137,10 @@ def _widths_from_widget(chosen: Iterable[Any], control: Control) -> tuple[int, .
     return tuple(_integer(str(item).strip(), control) for item in chosen)
 
 
+def _reals_from_widget(chosen: Iterable[Any], control: Control) -> tuple[float, ...]:
+    return tuple(_real(str(item).strip(), control) for item in chosen)
+
+
 _pairs_text: Callable[[Any], str] = lambda points: ",".join(f"{_number(a)}:{_number(b)}" for a, b in points)  # noqa: E731
 _integers_text: Callable[[Any], str] = lambda items: ",".join(map(str, items))  # noqa: E731
 
@@ -137,6 +155,10 @@ FORMS: dict[str, Form] = {
     "toggle": Form(_toggle, lambda value: "1" if value else "0", bool, lambda value, c: bool(value)),
     "widths": Form(_integers, _integers_text, lambda value: [f"{n:,}" for n in value], _widths_from_widget),
     "pills": Form(_integers, _integers_text, list, lambda value, c: tuple(sorted(value or ()))),
+    "reals": Form(
+        _reals, lambda items: ",".join(map(_number, items)), lambda value: list(map(_number, value)), _reals_from_widget
+    ),
+    "choices": Form(_choices, _integers_text, list, _chosen),
     "points": Form(_pairs, _pairs_text, lambda value: _pairs_text(value).replace(",", "\n"), _pairs),
 }
 

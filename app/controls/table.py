@@ -61,7 +61,7 @@ def from_widgets(
     """Values from what the widgets hold. They are checked again here: limits in a browser are no promise."""
     values, problems = dict(fallback), []
     for control in controls:
-        if control.name not in held or (held[control.name] is None and control.kind != "pills"):
+        if control.name not in held or (held[control.name] is None and control.kind not in ("pills", "choices")):
             continue
         try:
             values[control.name] = FORMS[control.kind].from_widget(held[control.name], control)

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.controls.forms import Control
+from app.controls.forms import FORMS, Control
 from ntk_core.runs.spec import TrainingSpec
 
 OWN_TABLES = "own tables"  # of this visitor, in the session: reference -> name
@@ -64,8 +64,9 @@ def _toggle(control: Control, common: Mapping[str, Any]) -> None:
     st.toggle(control.label, **common)
 
 
-def _widths(control: Control, common: Mapping[str, Any]) -> None:
-    offered = [f"{n:,}" for n in control.options]
+def _numbers(control: Control, common: Mapping[str, Any]) -> None:
+    """Numbers on offer, and any others that are typed in."""
+    offered = FORMS[control.kind].to_widget(control.options)
     chosen = [n for n in st.session_state[common["key"]] if n not in offered]
     st.multiselect(
         control.label, offered + chosen, max_selections=MAX_WIDTHS, accept_new_options=True, select_all=False,
@@ -91,7 +92,9 @@ _DRAW: dict[str, Callable[[Control, Mapping[str, Any]], None]] = {
     "data": _data,
     "segments": _segments,
     "toggle": _toggle,
-    "widths": _widths,
+    "widths": _numbers,
+    "reals": _numbers,
     "pills": _pills,
+    "choices": _pills,
     "points": _points,
 }

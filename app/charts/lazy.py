@@ -1,0 +1,251 @@
+"""Lazy or learning features: functions beside their linearizations, how far kernels move, and what they turn to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from app.charts import arrays, style
+from app.charts import law_pictures as pictures
+from app.charts.entry import Entry
+from app.charts.style import Panel
+
+if TYPE_CHECKING:
+    from ntk_core.experiments._lazy_spec import Case, Spec
+    from ntk_core.runs.plan import Plan
+    from ntk_core.runs.theory import Theory
+
+Figure = dict[str, Any]
+NAMES = {
+    "ntk": "the paper's", "standard": "standard, rates 1/nₗ", "standard_one_rate": "standard, one rate", "mup": "muP",
+}  # fmt: skip
+_F_HOVER = "γ = %{x:.3f}<br>f = %{y:.3f}"
+_T_HOVER = "t = %{x:.4g}<br>%{y:.4g}"
+
+
+def moments(spec: Spec, theory: Theory) -> tuple[float, ...]:
+    """Every output time."""
+    return tuple(float(t) for t in theory["times"])
+
+
+def caption(spec: Spec, time: float) -> str:
+    """The clock's line: the time, and the steps that make it."""
+    return f"t = {time:,.6g} ({round(time / spec.learning_rate):,} steps × rate {spec.learning_rate:g})"
+
+
+def facts(spec: Spec, plan: Plan | None) -> list[str]:
+    """The conventions behind the numbers."""
+    hidden = spec.depth - 1
+    words = [f"depth {spec.depth} = weight matrices, {hidden} hidden layer{'s' * (hidden != 1)}"]
+    words += [f"{spec.activation}, β = {spec.beta:g}"]
+    words += [f"w = {spec.w_std:g}"] if spec.w_std != 1 else []
+    words += ["output α(f − f₀)" if spec.centred else "output αf", "rates × 1/α²", "cost ½ mean (output − f*)²"]
+    words += [f"α = {spec.alphas[0]:g}"] if len(spec.alphas) == 1 else []
+    words += [f"seeds {spec.seed:,} to {spec.seed + spec.seeds - 1:,}", "float32, steps"]
+    return words + ([plan.device] if plan else [])
+
+
+def _functions(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> Figure:
+    traces: list[Figure] = []
+    for entry in entries:
+        gamma, theory = entry.theory["gamma"], entry.theory
+        at = int(np.searchsorted(theory["times"], time * (1 + 1e-12), side="right")) - 1
+        if "goal" in theory:
+            goal = {"width": 1.5, "dash": "dot", "hovertemplate": _F_HOVER}
+            traces.append(style.line(gamma, theory["goal"], entry.named("target f*"), style.INK, **goal))
+        traces += _limits(entry, max(at, 0))
+        if entry.there(time):
+            traces += _networks(entry, time, _shown(entry, options))
+        points = theory["train_gamma"], theory["train_y"]
+        traces.append(style.points(*points, entry.named("training points"), style.INK, "circle", size=10))
+    reach = 1.15 * max(_reach(entry) for entry in entries)
+    y = style.axis("output at time t", range=[-reach, reach])
+    return {"data": traces, "layout": style.layout(style.angle_axis(), y)}
+
+
+def _limits(entry: Entry, at: int) -> list[Figure]:
+    """The limit's mean: of the kernel that all but one rate start from, and of one rate's."""
+    gamma, theory = entry.theory["gamma"], entry.theory
+    more = {"hovertemplate": _F_HOVER, "opacity": 0.9}
+    found = [style.line(gamma, theory["mean"][at], entry.named("limit Θ∞"), style.INK, width=4, **more)]
+    if "mean_one_rate" in theory:
+        name = entry.named("limit at one rate")
+        found.append(style.line(gamma, theory["mean_one_rate"][at], name, style.MUTED, width=3, **more))
+    return found if any(name != "standard_one_rate" for name in entry.spec.parametrizations) else found[-1:]
+
+
+def _networks(entry: Entry, time: float, width: int) -> list[Figure]:
+    """Every network of one width, thin; the mean of their linearizations, dashed."""
+    traces, gamma = [], entry.theory["gamma"]
+    f, linearized = (entry.now(name, time)[:, :, width] for name in ("f", "linearized"))
+    lost = entry.now("diverged", time)[:, :, width]
+    for case in entry.spec.cases:
+        curves, mean = f[case], style.over_seeds(np.nanmean, linearized[case])
+        if not np.isfinite(mean).any():
+            continue
+        count = int(np.sum(lost[case] > 0))
+        name = entry.named(_name(entry.spec, case)) + (f" ({count} diverged)" if count else "")
+        more = {"width": 1.8, "opacity": 0.85, "hovertemplate": _F_HOVER}
+        colour = _colour(entry, case)
+        traces.append(style.lines(arrays.curves(gamma, curves), name, colour, **more))
+        name = f"{_name(entry.spec, case)}, linearized"
+        dashed = {"dash": "dash", "width": 2.5, "showlegend": False, "hovertemplate": _F_HOVER}
+        traces.append(style.line(gamma, mean, entry.named(name), colour, **dashed))
+    if traces:
+        words = entry.named(f"linearized, n = {style.thousands(entry.spec.widths[width])}")
+        traces.append(style.line([None], [None], words, style.MUTED, dash="dash", width=2.5, hoverinfo="skip"))
+    return traces
+
+
+def _reach(entry: Entry) -> float:
+    """Half the height of the picture: the same at all times, so that only the functions move."""
+    names = [name for name in ("mean", "mean_one_rate", "train_y", "goal") if name in entry.theory]
+    return max(float(np.abs(entry.theory[name]).max()) for name in names) or 1.0
+
+
+def _movement(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> Figure:
+    return _law(entries, time, "kernel_change", "|Θₜ − Θ₀| / |Θ₀|")
+
+
+def _distance(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> Figure:
+    return _law(entries, time, "distance", "rms of output − linearized")
+
+
+def _law(entries: Sequence[Entry], time: float, variable: str, title: str) -> Figure:
+    """Means over seeds with intervals, and fitted slopes: against output scales or widths, whichever are more."""
+    scales = len(entries[0].spec.alphas) > len(entries[0].spec.widths)
+    traces: list[Figure] = []
+    for entry in entries:
+        traces += _against_scales(entry, time, variable) if scales else _against_widths(entry, time, variable)
+    x = _ticks_axis("output scale α", [a for e in entries for a in e.spec.alphas]) if scales else _widths_axis(entries)
+    if not traces:
+        began = any(entry.there(time) for entry in entries)
+        return style.empty("Nothing has moved yet" if began else pictures.NOT_YET, x, style.log_axis(title))
+    drawn = np.concatenate([arrays.numbers(trace["y"]) for trace in traces])
+    return {"data": traces, "layout": style.layout(x, style.log_axis(title, drawn))}
+
+
+def _against_widths(entry: Entry, time: float, variable: str) -> list[Figure]:
+    """A series for each kind of network; dotted, the law's slope: 0 in muP, where features are learned."""
+    traces: list[Figure] = []
+    for k, case in enumerate(entry.spec.cases):
+        slope = 0.0 if entry.spec.parametrizations[case.parametrization] == "mup" else -1.0
+        places = [(*case, i) for i in range(len(entry.spec.widths))]
+        traces += _series(entry, time, variable, entry.spec.widths, places, _name(entry.spec, case), slope, k)
+    return traces
+
+
+def _against_scales(entry: Entry, time: float, variable: str) -> list[Figure]:
+    """A series for each parametrization and width; dotted, the slope -1 of large output scales."""
+    traces: list[Figure] = []
+    several, k = len(entry.spec.widths) > 1, 0
+    for p, parametrization in enumerate(entry.spec.parametrizations):
+        for i, n in enumerate(entry.spec.widths):
+            places = [(p, a, i) for a in range(len(entry.spec.alphas))]
+            name = NAMES[parametrization] + (f", n = {style.thousands(n)}" if several else "")
+            traces += _series(entry, time, variable, entry.spec.alphas, places, name, -1.0, k)
+            k += 1
+    return traces
+
+
+def _series(
+    entry: Entry, time: float, variable: str, x: Sequence[float], places: Sequence[tuple[int, ...]], name: str,
+    slope: float, k: int,
+) -> list[Figure]:  # fmt: skip
+    """Points of one series, at the places that have moved at all, with its slope in the legend."""
+    if not entry.there(time):
+        return []
+    values = entry.now(variable, time)
+    found = [pictures.interval(v[np.isfinite(v)].astype(float)) for v in (values[place] for place in places)]
+    dots = pictures.Dots(*np.array(found).T)
+    dots = dots._replace(value=np.where(dots.value > 0, dots.value, np.nan))
+    if not np.isfinite(dots.value).any():
+        return []
+    at, colour = np.array(x, float), style.COLOURS[(entry.first + k) % 6]
+    order = np.argsort(at)
+    at, dots = at[order], pictures.Dots(*(part[order] for part in dots))
+    words = entry.named(name) + pictures.fitted_slope(at, dots.value)
+    guide = [pictures.guide(at, dots.value, slope, colour)] if len(at) > 1 else []
+    return [*guide, *pictures.marks(at, dots, words, colour, k)]
+
+
+def _alignment(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> Figure:
+    traces: list[Figure] = []
+    for e, entry in enumerate(entries):
+        if entry.there(time):
+            traces += _alignments(entry, time, str(e), _shown(entry, options))
+        traces.append(_still(entry, "alignment", "limit Θ∞ stays", style.INK))
+        if "alignment_one_rate" in entry.theory:
+            traces.append(_still(entry, "alignment_one_rate", "limit at one rate", style.MUTED))
+    x = style.axis(style.TIME_AXIS, range=[0, max(entry.spec.times[-1] for entry in entries)])
+    return {"data": traces, "layout": style.layout(x, style.axis("y·Θₜy / (|Θₜ| |y|²)", range=[0, 1.03]))}
+
+
+def _alignments(entry: Entry, time: float, name: str, width: int) -> list[Figure]:
+    """Every network's history at one width."""
+    values = entry.until("alignment", time)[:, :, width]  # (parametrization, alpha, seed, time)
+    values = np.where(np.isfinite(values), values, np.nan)
+    return [
+        style.lines(
+            arrays.history(f"{name}/{k}", entry.times(time), values[case]), entry.named(_name(entry.spec, case)),
+            _colour(entry, case), width=1.6, opacity=0.85, hovertemplate=_T_HOVER, showlegend=False,
+        )
+        for k, case in enumerate(entry.spec.cases)
+    ]  # fmt: skip
+
+
+def _still(entry: Entry, variable: str, name: str, colour: str) -> Figure:
+    """What the limit's kernel sees of the target, which training does not change."""
+    ends, level = [0.0, entry.spec.times[-1]], float(entry.theory[variable])
+    return style.line(ends, [level, level], entry.named(name), colour, width=3, hovertemplate="%{y:.4g}")
+
+
+def _shown(entry: Entry, options: Mapping[str, Any]) -> int:
+    """The place of the width whose networks are shown one by one."""
+    choose = np.argmin if options.get("shown") == "narrowest" else np.argmax
+    return int(choose(entry.spec.widths))
+
+
+def _name(spec: Spec, case: Case) -> str:
+    scale = f", α = {spec.alphas[case.alpha]:g}" if len(spec.alphas) > 1 else ""
+    return NAMES[spec.parametrizations[case.parametrization]] + scale
+
+
+def _colour(entry: Entry, case: Case) -> str:
+    return style.COLOURS[(entry.first + entry.spec.cases.index(case)) % 6]
+
+
+def _widths_axis(entries: Sequence[Entry]) -> dict[str, Any]:
+    return _ticks_axis("width n (neurons in a hidden layer)", [n for entry in entries for n in entry.spec.widths])
+
+
+def _ticks_axis(title: str, values: Sequence[float]) -> dict[str, Any]:
+    """A logarithmic axis labelled at the values that are swept."""
+    at = sorted(set(values))
+    return style.axis(title, type="log", tickvals=at, ticktext=[f"{value:,g}" for value in at])
+
+
+PANELS = {
+    "f": Panel(
+        "What is learned by time t: networks, their linearizations, the limit", "main",
+        "Output against angle: networks thin, the mean of their linearizations dashed, the limit thick, training "
+        "points.", _functions,
+    ),
+    "movement": Panel(
+        "How far the kernel has moved by time t", "side",
+        "Relative change of the tangent kernel against width or output scale, both axes logarithmic, one series a "
+        "kind of network, with fitted slopes.", _movement,
+    ),
+    "alignment": Panel(
+        "Does the kernel turn to the target?", "side",
+        "Alignment of the tangent kernel with the targets against time, one thin curve a network, beside the limit's.",
+        _alignment,
+    ),
+    "distance": Panel(
+        "Distance of the function from the linearized network's", "foot",
+        "Root mean square distance over the circle between networks and their linearizations against width or output "
+        "scale, both axes logarithmic, with fitted slopes.", _distance,
+    ),
+}  # fmt: skip
