@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 
 Figure = dict[str, Any]
 NAMES = {
-    "ntk": "the paper's", "standard": "standard, rates 1/nₗ", "standard_one_rate": "standard, one rate", "mup": "muP",
-}  # fmt: skip
+    "ntk": "the paper's",
+    "standard": "standard, rates by layer",
+    "standard_one_rate": "standard, one rate",
+    "mup": "muP",
+}
 _F_HOVER = "γ = %{x:.3f}<br>f = %{y:.3f}"
 _T_HOVER = "t = %{x:.4g}<br>%{y:.4g}"
 
@@ -78,25 +81,31 @@ def _limits(entry: Entry, at: int) -> list[Figure]:
 
 def _networks(entry: Entry, time: float, width: int) -> list[Figure]:
     """Every network of one width, thin; the mean of their linearizations, dashed."""
-    traces, gamma = [], entry.theory["gamma"]
-    f, linearized = (entry.now(name, time)[:, :, width] for name in ("f", "linearized"))
-    lost = entry.now("diverged", time)[:, :, width]
+    gamma = entry.theory["gamma"]
+    f, linearized, lost = (entry.now(name, time)[:, :, width] for name in ("f", "linearized", "diverged"))
+    traces: list[Figure] = []
     for case in entry.spec.cases:
-        curves, mean = f[case], style.over_seeds(np.nanmean, linearized[case])
-        if not np.isfinite(mean).any():
-            continue
         count = int(np.sum(lost[case] > 0))
-        name = entry.named(_name(entry.spec, case)) + (f" ({count} diverged)" if count else "")
-        more = {"width": 1.8, "opacity": 0.85, "hovertemplate": _F_HOVER}
-        colour = _colour(entry, case)
-        traces.append(style.lines(arrays.curves(gamma, curves), name, colour, **more))
-        name = f"{_name(entry.spec, case)}, linearized"
+        if not np.isfinite(f[case]).any() and not count:
+            continue  # not yet there
+        name, colour = entry.named(_name(entry.spec, case)), _colour(entry, case)
+        # The standard one lies on the paper's, point for point: both shall be seen.
+        dash = "dot" if _same_as_papers(entry.spec, case.parametrization) else "solid"
+        more = {"width": 1.8, "dash": dash, "opacity": 0.85, "hovertemplate": _F_HOVER}
+        told = f"{name} ({count} diverged)" if count else name
+        traces.append(style.lines(arrays.curves(gamma, f[case]), told, colour, **more))
+        mean = style.over_seeds(np.nanmean, linearized[case])
         dashed = {"dash": "dash", "width": 2.5, "showlegend": False, "hovertemplate": _F_HOVER}
-        traces.append(style.line(gamma, mean, entry.named(name), colour, **dashed))
+        traces.append(style.line(gamma, mean, f"{name}, linearized", colour, **dashed))
     if traces:
         words = entry.named(f"linearized, n = {style.thousands(entry.spec.widths[width])}")
         traces.append(style.line([None], [None], words, style.MUTED, dash="dash", width=2.5, hoverinfo="skip"))
     return traces
+
+
+def _same_as_papers(spec: Spec, p: int) -> bool:
+    """Whether this is the standard parametrization with the paper's beside it."""
+    return spec.parametrizations[p] == "standard" and "ntk" in spec.parametrizations
 
 
 def _reach(entry: Entry) -> float:
@@ -110,7 +119,7 @@ def _movement(entries: Sequence[Entry], time: float, options: Mapping[str, Any])
 
 
 def _distance(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> Figure:
-    return _law(entries, time, "distance", "rms of output − linearized")
+    return _law(entries, time, "distance", "rms distance")
 
 
 def _law(entries: Sequence[Entry], time: float, variable: str, title: str) -> Figure:
@@ -133,7 +142,8 @@ def _against_widths(entry: Entry, time: float, variable: str) -> list[Figure]:
     for k, case in enumerate(entry.spec.cases):
         slope = 0.0 if entry.spec.parametrizations[case.parametrization] == "mup" else -1.0
         places = [(*case, i) for i in range(len(entry.spec.widths))]
-        traces += _series(entry, time, variable, entry.spec.widths, places, _name(entry.spec, case), slope, k)
+        ring = {"size": 17, "open": True} if _same_as_papers(entry.spec, case.parametrization) else {}
+        traces += _series(entry, time, variable, entry.spec.widths, places, _name(entry.spec, case), slope, k, ring)
     return traces
 
 
@@ -145,14 +155,15 @@ def _against_scales(entry: Entry, time: float, variable: str) -> list[Figure]:
         for i, n in enumerate(entry.spec.widths):
             places = [(p, a, i) for a in range(len(entry.spec.alphas))]
             name = NAMES[parametrization] + (f", n = {style.thousands(n)}" if several else "")
-            traces += _series(entry, time, variable, entry.spec.alphas, places, name, -1.0, k)
+            ring = {"size": 17, "open": True} if _same_as_papers(entry.spec, p) else {}
+            traces += _series(entry, time, variable, entry.spec.alphas, places, name, -1.0, k, ring)
             k += 1
     return traces
 
 
 def _series(
     entry: Entry, time: float, variable: str, x: Sequence[float], places: Sequence[tuple[int, ...]], name: str,
-    slope: float, k: int,
+    slope: float, k: int, look: Mapping[str, Any],
 ) -> list[Figure]:  # fmt: skip
     """Points of one series, at the places that have moved at all, with its slope in the legend."""
     if not entry.there(time):
@@ -168,7 +179,7 @@ def _series(
     at, dots = at[order], pictures.Dots(*(part[order] for part in dots))
     words = entry.named(name) + pictures.fitted_slope(at, dots.value)
     guide = [pictures.guide(at, dots.value, slope, colour)] if len(at) > 1 else []
-    return [*guide, *pictures.marks(at, dots, words, colour, k)]
+    return [*guide, *pictures.marks(at, dots, words, colour, k, **look)]
 
 
 def _alignment(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> Figure:

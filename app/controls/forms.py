@@ -94,13 +94,13 @@ def _reals(text: str, control: Control) -> tuple[float, ...]:
 
 
 def _choices(text: str, control: Control) -> tuple[Any, ...]:
-    return tuple(_choice(part.strip(), control) for part in text.split(",")) if text.strip() else ()
+    return _chosen(text.split(",") if text.strip() else (), control)
 
 
-def _chosen(held: Iterable[Any] | None, control: Control) -> tuple[Any, ...]:
+def _chosen(items: Iterable[Any] | None, control: Control) -> tuple[Any, ...]:
     """What is chosen, in the order of what is on offer."""
-    found = {_choice(str(item), control) for item in held or ()}
-    return tuple(value for value in control.options if value in found)
+    found = [_choice(str(item).strip(), control) for item in items or ()]
+    return tuple(sorted(found, key=list(control.options).index))
 
 
 def _pairs(text: str, control: Control) -> tuple[tuple[float, float], ...]:

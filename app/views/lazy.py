@@ -25,7 +25,7 @@ TABLE = (
         "the paper's network exactly (the remark of section 2), or at one rate 1/n. muP with one hidden layer is "
         "mean-field.",
         options={
-            "ntk": "the paper's", "standard": "standard, rates 1/nₗ", "standard_one_rate": "standard, one rate",
+            "ntk": "the paper's", "standard": "standard, rates by layer", "standard_one_rate": "standard, one rate",
             "mup": "muP / mean-field",
         },
     ),

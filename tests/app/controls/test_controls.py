@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app import views
 from app.controls import table as controls
-from app.controls.forms import FORMS
+from app.controls.forms import FORMS, Control
 from app.views import presets
 from ntk_core import experiments
 from ntk_core import presets as library_presets
@@ -84,6 +84,8 @@ def another(control, value):
         low, high = control.limits
         step = control.step or 1
         return FORMS[control.kind].text(value + step if value + step <= high else max(value - step, low))
+    if control.kind in ("choices", "reals"):
+        return FORMS[control.kind].text([option for option in control.options if option not in value][:2])
     return FORMS[control.kind].text(value)
 
 
@@ -190,6 +192,22 @@ def test_widgets_that_lie_are_checked_too():
     values, problems = controls.from_widgets(table, held, normal)
     assert [p.split(":")[0] for p in problems] == ["depth", "widths", "activation", "beta"]
     assert values == normal | {"seeds": 4}
+
+
+def test_lists_of_choices_and_of_numbers():
+    choices = Control("p", "choices", "", options={"ntk": "N", "mup": "M", "sp": "S"})
+    reals = Control("a", "reals", "", limits=(0.1, 10), options={1.0: "1"})
+    assert FORMS["choices"].parse("mup, ntk", choices) == ("ntk", "mup")
+    assert FORMS["choices"].from_widget(["sp", "ntk"], choices) == ("ntk", "sp")
+    assert FORMS["choices"].from_widget(None, choices) == FORMS["choices"].parse("", choices) == ()
+    assert FORMS["reals"].parse("1,0.25,1e1", reals) == (1.0, 0.25, 10.0)
+    assert FORMS["reals"].to_widget((1.0, 0.25)) == ["1", "0.25"]
+    assert FORMS["reals"].from_widget(["1", " 0.25"], reals) == (1.0, 0.25)
+    for kind, control, text in (
+        ("choices", choices, "ntk,gpt"), ("reals", reals, "1,nan"), ("reals", reals, "0"), ("reals", reals, "1,,2"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=r"^must be "):
+            FORMS[kind].parse(text, control)
 
 
 def test_plain_text_cannot_be_markdown():
