@@ -130,10 +130,17 @@ def _law(entries: Sequence[Entry], time: float, variable: str, title: str) -> Fi
         traces += _against_scales(entry, time, variable) if scales else _against_widths(entry, time, variable)
     x = _ticks_axis("output scale α", [a for e in entries for a in e.spec.alphas]) if scales else _widths_axis(entries)
     if not traces:
-        began = any(entry.there(time) for entry in entries)
-        return style.empty("Nothing has moved yet" if began else pictures.NOT_YET, x, style.log_axis(title))
+        return style.empty(_why_empty(entries, time), x, style.log_axis(title))
     drawn = np.concatenate([arrays.numbers(trace["y"]) for trace in traces])
     return {"data": traces, "layout": style.layout(x, style.log_axis(title, drawn))}
+
+
+def _why_empty(entries: Sequence[Entry], time: float) -> str:
+    there = [entry for entry in entries if entry.there(time)]
+    if not there:
+        return pictures.NOT_YET
+    lost = any((entry.now("diverged", time) > 0).any() for entry in there)
+    return "Every network has diverged" if lost else "Nothing has moved yet"
 
 
 def _against_widths(entry: Entry, time: float, variable: str) -> list[Figure]:
@@ -178,7 +185,7 @@ def _series(
     order = np.argsort(at)
     at, dots = at[order], pictures.Dots(*(part[order] for part in dots))
     words = entry.named(name) + pictures.fitted_slope(at, dots.value)
-    guide = [pictures.guide(at, dots.value, slope, colour)] if len(at) > 1 else []
+    guide = [pictures.guide(at, dots.value, slope, colour)] if np.isfinite(dots.value).sum() > 1 else []
     return [*guide, *pictures.marks(at, dots, words, colour, k, **look)]
 
 

@@ -119,7 +119,8 @@ def test_networks_that_diverge_are_counted_and_left_out():
     fields = {"learning_rate": 40.0, "time": 4000.0}
     figures = drawn(found(**fields), 4000.0, **fields)
     assert named(figures["f"], "the paper's (3 diverged)")
-    assert not [t for t in figures["movement"]["data"] if t["name"].startswith("the paper's")]
+    for panel in ("movement", "distance"):
+        assert figures[panel]["layout"]["annotations"][0]["text"] == "Every network has diverged"
 
 
 def test_before_anything_has_moved_the_pictures_say_so():
