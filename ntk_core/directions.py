@@ -114,6 +114,11 @@ class TwoPlayers:
         if not (math.isfinite(self.penalty) and self.penalty >= 0):
             raise ValueError(f"penalty: must be a finite number >= 0, got {self.penalty!r}")
 
+    @property
+    def matrix(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """M of d = M (f - y, h)."""
+        return (0.0, 1.0), (-1.0, self.penalty)
+
     def __call__(self, f: Any, y: Any, x: Any, t: float) -> Any:
         """d_t shaped like f (..., N, 2); y (..., N, 2), whose first column is the target."""
         if f.shape[-1] != 2:

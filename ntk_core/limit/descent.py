@@ -1,36 +1,27 @@
 """Function-space dynamics along any direction: df/dt = -Theta/N d_t(f) as a differential equation (sections 3, 4.2).
 
-In the eigenbasis Theta/N = U diag(lambda) U^T the unknown is z = U^T (f_0 - f), which cannot leave the range of the
-kernel: dz/dt = lambda * U^T d. Other points follow from it, f_t(x) = f_0(x) - Theta(x, X)/N U (z / lambda). One more
-unknown is the integral of |d_t|, which Theorem 2 wants bounded.
+Other points follow from the training points: f_t(x) = f_0(x) - Theta(x, X)/N s_t, where s_t is the integral of d.
+The integral of |d_t| is found beside it, which Theorem 2 wants bounded.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
-from scipy.integrate import DOP853, LSODA, OdeSolver
 from torch import Tensor
 
 from ntk_core import directions
-from ntk_core.directions import Direction
-from ntk_core.progress import checkpoint
-
-MOST_STEPS = 200_000
-DENSE = 600  # unknowns up to which a Jacobian is factored; beyond, only an explicit method
-BLOWN_UP = 1e12  # outputs beyond this, relative to the start, count as growth without bound
-
-Slope = Callable[[Tensor, float], Tensor]
+from ntk_core.directions import Direction, Formula, TwoPlayers
+from ntk_core.limit.function_ode import Budget, Curvature, Slope, solve
 
 
 @dataclass(frozen=True)
 class Path:
-    """A solution at T times.
+    """A solution at T times; with several initial functions there is one more dimension, S, after T.
 
     Attributes:
         signal: (T, N, n_out), the integral of d over time (up to the null space of the kernel, which moves nothing).
@@ -47,7 +38,7 @@ class Path:
 
     def test(self, f_test: Tensor, cross: Tensor) -> Tensor:
         """f_t at other points, (T, M, n_out): f_test is f_0 there (M, n_out), cross is Theta(x, X) (M, N)."""
-        return f_test - cross @ self.signal / self.f.shape[1]
+        return f_test - cross @ self.signal / self.f.shape[-2]
 
 
 def direction_descent(
@@ -58,106 +49,78 @@ def direction_descent(
     f_0: Tensor,
     times: Sequence[float],
     tolerance: float = 1e-8,
+    budget: Budget | None = None,
 ) -> Path:
-    """Follows any training direction from one initial function.
+    """Follows any training direction from one initial function, or from several.
 
     Args:
         ntk: Theta(X, X), (N, N).
         direction: a formula (`ntk_core.directions`), or a function d(f, y, x, t) shaped like f.
-        y, f_0: targets and initial outputs, (N, n_out) each.
+        y: targets (N, n_out).
         X: inputs (N, n_in).
+        f_0: initial outputs (N, n_out), or (S, N, n_out).
         times: increasing, finite, from 0 on.
         tolerance: relative tolerance of the solver.
+        budget: when to give up.
 
     Raises:
         ValueError: shapes or times that do not fit; a direction that is not finite or not shaped like f.
         RuntimeError: the solution grew without bound, or the solver gave up; the sentence says when.
     """
-    d = directions.get(direction)
-
-    def slope(f: Tensor, t: float) -> Tensor:
-        found = torch.as_tensor(d(f, y, X, t), dtype=f.dtype)
-        if found.shape != f.shape:
-            raise ValueError(f"direction: shape {tuple(f.shape)} is needed, got {tuple(found.shape)}")
-        if not bool(torch.isfinite(found).all()):
-            raise ValueError(f"direction: it is not a finite number everywhere at t = {t:g}")
-        return found
-
     check_path(ntk, y, f_0, times)
-    signal, f, length = descend(ntk, slope, f_0, times, tolerance)
-    return Path(tuple(times), signal, f, torch.full((len(times),), math.nan, dtype=f.dtype), length)
+    one = f_0.ndim == 2
+    slope, curvature = _parts(directions.get(direction), y, X, one)
+    signal, f, length = solve(ntk, slope, f_0[None] if one else f_0, times, tolerance, curvature, budget)
+    cost = torch.full(length.shape, math.nan, dtype=f.dtype)
+    return path_of(times, signal, f, cost, length, one)
 
 
-def descend(
-    ntk: Tensor, slope: Slope, f_0: Tensor, times: Sequence[float], tolerance: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Signal and f (T, N, n_out), and the integral of |d| (T,), for dz/dt = lambda * U^T slope(f, t)."""
-    N, n_out = f_0.shape
-    values, U = torch.linalg.eigh(ntk / N)
-    values = torch.where(values > N * torch.finfo(values.dtype).eps * values[-1], values, 0.0)
-
-    def outputs(state: np.ndarray) -> Tensor:
-        return f_0 - U @ torch.from_numpy(np.ascontiguousarray(state[:-1])).reshape(N, n_out)
-
-    def move(t: float, state: np.ndarray) -> np.ndarray:
-        f = outputs(state)
-        d = slope(f, t)
-        norm = float(torch.linalg.vector_norm(d)) / math.sqrt(N)
-        return np.append((values[:, None] * (U.mT @ d)).numpy().ravel(), norm)
-
-    scale = 1.0 + float(f_0.abs().max())
-    states = _solve(move, N * n_out + 1, times, tolerance, tolerance * scale, scale)
-    z = torch.from_numpy(states[:, :-1].copy()).reshape(len(times), N, n_out)
-    inverse = torch.where(values > 0, 1.0 / values, 0.0)
-    return U @ (inverse[:, None] * z), f_0 - U @ z, torch.from_numpy(states[:, -1].copy())
+def path_of(times: Sequence[float], signal: Tensor, f: Tensor, cost: Tensor, length: Tensor, one: bool) -> Path:
+    """The path of `solve`'s answer; `one` takes the dimension S of a single initial function away."""
+    arrays = (signal, f, cost, length)
+    return Path(tuple(times), *(a[:, 0] for a in arrays) if one else arrays)
 
 
-def _solve(
-    move: Callable[[float, np.ndarray], np.ndarray],
-    size: int,
-    times: Sequence[float],
-    rtol: float,
-    atol: float,
-    scale: float,
-) -> np.ndarray:
-    """The state (T, size) at the times, from zero at t = 0; steps are counted, and growth without bound is seen."""
-    state, out, last = np.zeros(size), [], float(times[-1])
-    if last == 0:
-        return np.zeros((len(times), size))
-    method: Any = LSODA if size <= DENSE else DOP853
-    solver: OdeSolver = method(move, 0.0, state, last, rtol=rtol, atol=atol)
-    waiting = list(times)
-    while waiting and waiting[0] == 0:
-        out.append(state)
-        waiting.pop(0)
-    for step in range(MOST_STEPS):
-        message = solver.step()
-        if solver.status == "failed" or not np.isfinite(solver.y).all():
-            raise RuntimeError(f"the differential equation could not be solved beyond t = {solver.t:g}: {message}")
-        if np.abs(solver.y[:-1]).max() > BLOWN_UP * scale:
-            raise RuntimeError(f"the outputs grow without bound: beyond {BLOWN_UP:.0e} at t = {solver.t:g}")
-        inner = None
-        while waiting and waiting[0] <= solver.t:
-            inner = solver.dense_output() if inner is None else inner
-            t = waiting.pop(0)
-            out.append(solver.y if t == solver.t else inner(t))
-        if not waiting:
-            return np.array(out)
-        if step % 64 == 0:
-            checkpoint(solver.t / last)
-    raise RuntimeError(
-        f"the differential equation could not be solved up to t = {last:g}: "
-        f"{MOST_STEPS:,} steps reached t = {solver.t:g}"
-    )
+def _parts(direction: Direction, y: Tensor, X: Tensor, one: bool) -> tuple[Slope, Curvature | None]:
+    """The direction as the solver calls it, and its derivative in f where that is known."""
+    if isinstance(direction, Formula):
+        arrays = y.numpy(), X.numpy()  # NumPy is the faster at small things
+        slope: Slope = lambda f, t: torch.from_numpy(direction(f.numpy(), *arrays, t))  # noqa: E731
+        return slope, lambda f, t: _formula_curvature(direction, f, y, X, t)
+    slope = lambda f, t: _checked(direction, f, y, X, t, one)  # noqa: E731
+    if isinstance(direction, TwoPlayers):
+        game = torch.tensor(direction.matrix, dtype=y.dtype)
+        return slope, lambda f, t: game.expand(*f.shape[:-1], 2, 2)
+    return slope, None
+
+
+def _checked(direction: Direction, f: Tensor, y: Tensor, X: Tensor, t: float, one: bool) -> Tensor:
+    """A user's direction at f (1, N, n_out), which it sees without the first dimension, or (S, N, n_out)."""
+    f = f[0] if one else f
+    found = torch.as_tensor(direction(f, y, X, t), dtype=f.dtype)
+    if found.shape != f.shape:
+        raise ValueError(f"direction: shape {tuple(f.shape)} is needed, got {tuple(found.shape)}")
+    if not bool(torch.isfinite(found).all()):
+        raise ValueError(f"direction: it is not a finite number everywhere at t = {t:g}")
+    return found[None] if one else found
+
+
+def _formula_curvature(direction: Formula, f: Tensor, y: Tensor, X: Tensor, t: float) -> Tensor:
+    """The derivative of a formula in f, which sees each output and each point alone."""
+    with torch.enable_grad():
+        moved = f.detach().requires_grad_(True)
+        (grad,) = torch.autograd.grad(direction(moved, y, X, t).sum(), moved)
+    # At a kink (sqrt at 0) the derivative is no number; the solver can do without.
+    return torch.diag_embed(torch.nan_to_num(grad, posinf=0.0, neginf=0.0))
 
 
 def check_path(ntk: Tensor, y: Tensor, f_0: Tensor, times: Sequence[float]) -> None:
     """Raises a ValueError unless kernel, targets, initial outputs and times fit."""
     N = len(ntk)
-    if ntk.shape != (N, N) or y.ndim != 2 or y.shape != f_0.shape or len(y) != N:
+    if ntk.shape != (N, N) or y.ndim != 2 or f_0.ndim not in (2, 3) or y.shape != f_0.shape[-2:] or len(y) != N:
         raise ValueError(
             f"f_0: kernel {tuple(ntk.shape)}, targets {tuple(y.shape)} and initial outputs {tuple(f_0.shape)} "
-            f"do not fit; (N, N), (N, n_out) and (N, n_out) are needed"
+            f"do not fit; (N, N), (N, n_out) and (N, n_out), or (S, N, n_out), are needed"
         )
     if len(times) == 0 or not np.isfinite(times).all() or times[0] < 0 or (np.diff(times) <= 0).any():
         raise ValueError(f"times: an increasing list of finite times >= 0 is needed, got {list(times)[:5]}")
