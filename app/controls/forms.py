@@ -30,7 +30,7 @@ class Control:
         help: one or two sentences for the tooltip.
         group: "main", "advanced" or "chart"; the controls of "chart" are options and not part of the spec.
         options: for choices, value -> label; for lists of whole numbers, the values on offer.
-        limits: (lowest, highest) for numbers.
+        limits: (lowest, highest) for numbers; for a text, of its length.
         step: the widget's step.
         default: only for options of a chart; the spec knows its own defaults.
         shown_if: shows the control only where this function of the other values says so.
@@ -119,6 +119,17 @@ def _pair(part: str, control: Control) -> tuple[float, float]:
     return first, second
 
 
+def _text(text: str, control: Control) -> str:
+    """One line of a bounded length; what it means the spec knows."""
+    found = text.strip()
+    low, high = control.limits
+    if not low <= len(found) <= high:
+        raise ValueError(f"must have {low:g} to {high:g} characters, got {len(found):,}")
+    if not found.isprintable():
+        raise ValueError(f"must be one line of plain text, got {shortened(found)}")
+    return found
+
+
 def _number(value: float) -> str:
     return repr(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(float(value))
 
@@ -159,6 +170,7 @@ FORMS: dict[str, Form] = {
         _reals, lambda items: ",".join(map(_number, items)), lambda value: list(map(_number, value)), _reals_from_widget
     ),
     "choices": Form(_choices, _integers_text, list, _chosen),
+    "text": Form(_text, str, str, _text),
     "points": Form(_pairs, _pairs_text, lambda value: _pairs_text(value).replace(",", "\n"), _pairs),
 }
 

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from app.controls.forms import FORMS, Control
+from app.controls.table import plain
 from ntk_core.runs.spec import TrainingSpec
 
 OWN_TABLES = "own tables"  # of this visitor, in the session: reference -> name
@@ -19,9 +20,11 @@ def state_key(page: str, name: str) -> str:
     return f"{page}.{name}"
 
 
-def show(page: str, control: Control) -> None:
-    """Draws the control's widget where the script now is."""
+def show(page: str, control: Control, problem: str | None = None) -> None:
+    """Draws the control's widget where the script now is, and below it what is wrong with what it holds."""
     _DRAW[control.kind](control, {"key": state_key(page, control.name), "help": control.help or None})
+    if problem:
+        st.error(plain(problem), icon=":material/error:")
 
 
 def _number(kind: Callable[[float], Any]) -> Callable[[Control, Mapping[str, Any]], None]:
@@ -79,6 +82,10 @@ def _pills(control: Control, common: Mapping[str, Any]) -> None:
     st.pills(control.label, list(control.options), selection_mode="multi", format_func=labels, **common)
 
 
+def _text(control: Control, common: Mapping[str, Any]) -> None:
+    st.text_input(control.label, max_chars=int(control.limits[1]), **common)
+
+
 def _points(control: Control, common: Mapping[str, Any]) -> None:
     st.text_area(control.label, height=130, **common)
 
@@ -96,5 +103,6 @@ _DRAW: dict[str, Callable[[Control, Mapping[str, Any]], None]] = {
     "reals": _numbers,
     "pills": _pills,
     "choices": _pills,
+    "text": _text,
     "points": _points,
 }

@@ -61,11 +61,12 @@ def render(view: View) -> None:
         time.sleep(PATH_SECONDS)
         st.rerun()
     resolved = _take_click(view, resolved)
-    _controls(view, resolved.values)
+    typed = _typed(view, resolved) if blocked else {}
+    _controls(view, resolved.values, typed)
     page_state.write(view.name, view.name, view.table, resolved.values)
     st.subheader(view.title, anchor=False)
     st.markdown(view.sentence)
-    for problem in resolved.problems:
+    for problem in (p for p in resolved.problems if p not in typed.values()):
         st.error(plain(problem), icon=":material/error:")
     preview = _preview(resolved.spec)
     if preview is None:
@@ -82,12 +83,18 @@ def render(view: View) -> None:
             st.markdown(view.explanation)
 
 
-def _controls(view: View, values: Mapping[str, Any]) -> None:
+def _typed(view: View, resolved: Resolved) -> dict[str, str]:
+    """What is wrong with a text that is being typed, by control: it is said below its field."""
+    texts = [c.name for c in view.table if c.kind == "text" and (c.shown_if is None or c.shown_if(resolved.values))]
+    return {name: p for name in texts for p in resolved.problems if p.startswith(f"{name}:")}
+
+
+def _controls(view: View, values: Mapping[str, Any], problems: Mapping[str, str]) -> None:
     """The sidebar: main controls, the chart's options, the advanced ones folded away."""
     shown = [c for c in view.table if c.shown_if is None or c.shown_if(values)]
     with st.sidebar:
         for control in (c for c in shown if c.group == "main"):
-            widgets.show(view.name, control)
+            widgets.show(view.name, control, problems.get(control.name))
         options = [c for c in shown if c.group == "chart"]
         if options:
             st.markdown("**Chart**")
