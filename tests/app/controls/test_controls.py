@@ -171,6 +171,18 @@ def test_custom_points_are_checked():
     assert resolved.spec.custom == ((0.5, 1.0), (-1.0, 2.0), (3.0, 0.0))
 
 
+def test_a_text_is_one_line_of_bounded_length_and_the_spec_reads_it():
+    given_up = ("f -", "f\ng", "f\x00", "f" * 201, "   ", "g", "f\u202e - y")
+    for text in given_up:
+        resolved = read("any_cost", {"direction": text, "seeds": "2"})
+        assert len(resolved.problems) == 1, text
+        assert resolved.problems[0].startswith("direction:")
+        assert resolved.values["direction"] == experiments.load("any_cost").Spec().direction
+        assert resolved.spec.seeds == 2
+    resolved = read("any_cost", {"direction": " f**3 - y "})
+    assert (resolved.problems, resolved.spec.direction) == ((), "f**3 - y")
+
+
 def test_no_digit_is_an_empty_selection():
     resolved = read("components", {"digits": ""})
     assert len(resolved.problems) == 1

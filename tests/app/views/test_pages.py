@@ -195,3 +195,55 @@ def test_a_failed_run_that_another_session_starts_again_is_followed_here_too(eng
     assert again is not run
     assert str(chart(here.run())) != followed
     assert again.task.rpartition("-")[2] in str(chart(here))
+
+
+def test_a_formula_is_checked_as_it_is_typed(engine):
+    """What is none has its sentence below the field, no training, and no place in the URL."""
+    at = page("any_cost", drive="direction", direction="f - 2*y")
+    assert not at.exception
+    field = at.text_input(key="any_cost.direction")
+    assert field.value == "f - 2*y"
+    field.set_value("f - __import__('os')").run()
+    assert not at.exception
+    assert [e.value.replace("\\", "") for e in at.sidebar.error] == sentences(at)
+    assert len(sentences(at)) == 1
+    assert sentences(at)[0].startswith("direction: the function '__import__' is not known; choose from sin, cos")
+    assert button(at, "Train").disabled
+    assert first(at.query_params["direction"]) == "f - 2*y"
+    assert chart(at)  # of the last formula that was one
+    at.text_input(key="any_cost.direction").set_value("  f - 3*y ").run()
+    assert sentences(at) == []
+    assert not button(at, "Train").disabled
+    assert first(at.query_params["direction"]) == "f - 3*y"
+
+
+def test_a_formula_from_a_link_has_its_sentence_on_the_page(engine):
+    at = page("any_cost", drive="direction", direction="g - y", seeds="2")
+    assert [e.value for e in at.sidebar.error] == []
+    assert sentences(at)[0].startswith("direction: 'g' is not known")
+    assert at.number_input(key="any_cost.seeds").value == 2
+    assert "direction" not in at.query_params
+    assert not button(at, "Train").disabled
+
+
+@pytest.mark.parametrize("drive", ["squared", "logistic", "huber", "cross_entropy", "direction", "players"])
+def test_every_drive_has_its_own_controls(engine, drive):
+    at = page("any_cost", drive=drive)
+    assert not at.exception
+    assert sentences(at) == []
+    assert chart(at)
+    assert len(at.text_input) == (drive == "direction")
+    labels = [widget.label for widget in (*at.slider, *at.number_input)]
+    assert ("Huber's δ" in labels) == (drive == "huber")
+    assert ("Penalty on the critic" in labels) == (drive == "players")
+    assert not button(at, "Train").disabled
+
+
+def test_a_direction_that_grows_without_bound_gets_one_sentence(engine):
+    at = page("any_cost", drive="direction", direction="-f")
+    assert not at.exception
+    assert len(sentences(at)) == 1
+    assert sentences(at)[0].startswith("direction: the outputs grow without bound")
+    at.text_input(key="any_cost.direction").set_value("f - y").run()
+    assert sentences(at) == []
+    assert chart(at)
