@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -32,8 +32,8 @@ class Response:
     moved_p: Tensor | None = None
     velocity_r: Tensor | None = None
     velocity_p: Tensor | None = None
-    carried: float = 0.0
-    kept: float = 0.0
+    carried: float | Tensor = 0.0
+    kept: float | Tensor = 0.0
 
 
 class Rule(Protocol):
@@ -43,8 +43,8 @@ class Rule(Protocol):
     def unit(self) -> float:
         """Time of one step, the smallest leap (0: any time is allowed)."""
 
-    def respond(self, values: Tensor, time: float) -> Response:
-        """The filters that stand for `time`."""
+    def respond(self, values: Tensor, time: float | Tensor) -> Response:
+        """The filters that stand for `time`, which may be one a seed (it broadcasts against the eigenvalues)."""
 
     def stable(self, largest: float) -> bool:
         """Whether no eigendirection grows, for the largest eigenvalue of Theta/N."""
@@ -89,9 +89,9 @@ class GradientDescent:
         """One step."""
         return self.rate
 
-    def respond(self, values: Tensor, time: float) -> Response:
+    def respond(self, values: Tensor, time: float | Tensor) -> Response:
         """E = (1 - (1 - eta lambda)^k) / lambda, and eta k where lambda -> 0."""
-        k = round(time / self.rate)
+        k = _whole(time, self.rate)
         x = self.rate * values
         small = x.abs() * k < 1e-12
         # log1p keeps the digits where eta lambda is small; above 1 the factor alternates in sign and needs a power.
@@ -99,7 +99,8 @@ class GradientDescent:
         moved = torch.where(small, self.rate * k, gone / torch.where(small, 1.0, values))
         # Step j is taken at the parameters after j steps: sum_j rho^j (1 - rho^j) / sum_j rho^j with rho = 1 - x.
         # It is (rho - rho^k) / (1 + rho) / lambda: nothing for one step, half of the movement for many small ones.
-        return Response(moved, torch.where(x < 1.999, (moved - self.rate) / (2 - x).clamp_min(1e-3), 0.0))
+        halfway = torch.where(x < 1.999, (moved - self.rate) / (2 - x).clamp_min(1e-3), 0.0)
+        return Response(moved, torch.where(torch.as_tensor(k, device=x.device) > 0, halfway, 0.0))
 
     def stable(self, largest: float) -> bool:
         """eta < 2 / lambda."""
@@ -127,9 +128,9 @@ class Momentum:
         """One step."""
         return self.rate
 
-    def respond(self, values: Tensor, time: float) -> Response:
+    def respond(self, values: Tensor, time: float | Tensor) -> Response:
         """Powers of the 4 x 4 recursion of (r, p, e, E), where v = mu^k v_0 - J^T e / N and E sums the e's."""
-        k = round(time / self.rate)
+        k = _whole(time, self.rate)
         mu, eta = self.momentum, self.rate
         one = torch.ones_like(values)
         zero = torch.zeros_like(values)
@@ -139,15 +140,18 @@ class Momentum:
             [eta * one, zero, mu * one, zero],
             [eta * one, zero, mu * one, one],
         ]
-        power = torch.linalg.matrix_power(torch.stack([torch.stack(row, -1) for row in rows], -2), k)
+        step = torch.stack([torch.stack(row, -1) for row in rows], -2)
+        power = _power(step, torch.as_tensor(k, device=values.device).expand(values.shape))
+        kept = mu**k
+        half = (k - 1) / (2 * k) if isinstance(k, int) else (k - 1).clamp_min(0) / (2 * k).clamp_min(1)
         return Response(
             moved_r=power[..., 3, 0],
-            halfway=power[..., 3, 0] * (k - 1) / (2 * k),
+            halfway=power[..., 3, 0] * half,
             moved_p=power[..., 3, 1],
             velocity_r=power[..., 2, 0],
             velocity_p=power[..., 2, 1],
-            carried=mu * (1 - mu**k) / (1 - mu),
-            kept=mu**k,
+            carried=mu * (1 - kept) / (1 - mu),
+            kept=kept,
         )
 
     def stable(self, largest: float) -> bool:
@@ -160,6 +164,23 @@ def remaining(rule: Rule, values: Tensor, time: float) -> Tensor:
     if isinstance(rule, GradientFlow):
         return torch.exp(-time * values)
     return 1.0 - values * rule.respond(values, time).moved_r
+
+
+def _whole(time: float | Tensor, rate: float) -> Any:
+    """The number of steps of that rate in a time, or in each of several."""
+    return torch.round(time / rate) if isinstance(time, Tensor) else round(time / rate)
+
+
+def _power(matrices: Tensor, k: Tensor) -> Tensor:
+    """Every matrix (..., n, n) to its own power k (...) >= 0, by squaring."""
+    k = k.long()
+    power = torch.eye(matrices.shape[-1], dtype=matrices.dtype, device=matrices.device).expand_as(matrices)
+    while bool((k > 0).any()):
+        power = torch.where((k % 2 == 1)[..., None, None], power @ matrices, power)
+        k = k // 2
+        if bool((k > 0).any()):  # one more square could overflow for nothing
+            matrices = torch.where((k > 0)[..., None, None], matrices @ matrices, matrices)
+    return power
 
 
 def check_rate(rate: float) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -104,9 +103,9 @@ def increment(update: Update, **values: Any) -> Increment:
     common = {
         "cost": numbers(squared_cost(update)),
         "diverged": flags(state.diverged),
-        "moves": each(float(state.leaps or state.steps)),
+        "moves": each(state.moves),
         "error": each(state.error),
-        "kernel_error": each(getattr(state, "kernel_error", math.nan)),
+        "kernel_error": each(state.kernel_error),
     }
     place = {"time": update.index} | dict(update.unit.place)
     return Increment(place, common | {name: numbers(value) for name, value in values.items()}, update.progress)

@@ -61,8 +61,11 @@ class Basis:
         rest = torch.baddbmm(A, coordinates, self.directions, alpha=-1) if self.rank else A
         norms = torch.linalg.vector_norm(A, dim=-1)
         share = torch.linalg.vector_norm(rest, dim=-1) / norms.clamp_min(torch.finfo(A.dtype).tiny)
-        if not torch.isfinite(share).all():
-            raise FloatingPointError("the run diverged: a layer's values are no longer finite numbers")
+        known = torch.isfinite(share).all(-1)  # a seed that left the finite numbers explores nothing
+        if not bool(known.all()):
+            share = torch.where(known[:, None], share, 0.0)
+            rest = torch.where(known[:, None, None], rest, 0.0)
+            norms = torch.where(known[:, None], norms, 1.0)
         wanted = (share > self.tolerance).any(0)  # (N,)
         if not wanted.any():
             return None

@@ -7,7 +7,7 @@ import numbers
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -19,7 +19,9 @@ from ntk_core.finite.passes import Direction, Pass
 from ntk_core.finite.sampled import Sampled
 from ntk_core.finite.tangent import Features, tangent_kernel
 from ntk_core.finite.weights import Dense, Weights, draw, generator
+from ntk_core.products import times_vector
 
+Term: TypeAlias = tuple[float | Tensor, Direction]  # a factor, or one a seed (S,), and what it multiplies
 SAMPLED_FROM_WIDTH = 4096  # "auto": below this a stored matrix is small and fast
 
 
@@ -32,6 +34,7 @@ class Network:
 
     def __init__(self, arch: Architecture, layers: list[Weights], biases: list[Tensor], ensemble: bool = True):
         self.arch, self.layers, self.biases, self.ensemble = arch, layers, biases, ensemble
+        self._tried: list[Tensor] = []  # biases of a move on trial
 
     @classmethod
     def init(
@@ -188,7 +191,8 @@ class Network:
     def preactivation(self, layer: int, a: Tensor) -> Tensor:
         """h_{l+1} = w_std W_l a_l / sqrt(n_l) + beta b_l: (S, N, n_l) -> (S, N, n_{l+1})."""
         h = self.layers[layer].multiply(a).mul_(self.arch.w_std / math.sqrt(a.shape[-1]))
-        return h.add_(self.biases[layer][:, None, :], alpha=self.arch.beta)
+        bias = self._tried[layer] if self._tried else self.biases[layer]
+        return h.add_(bias[:, None, :], alpha=self.arch.beta)
 
     def backward(self, done: Pass, signal: Tensor | None = None) -> list[Tensor]:
         """delta_l = d(signal . f)/dh_l for l = 1..L, each (S, K, N, n_l); index 0 holds delta_1.
@@ -224,46 +228,66 @@ class Network:
             signals = [torch.einsum("skn,sknm->snm", coefficients, delta) for delta in deltas]
         return Direction(done.activations, signals)
 
-    def shift(self, *moves: tuple[float, Direction]) -> None:
+    def shift(self, *moves: Term) -> None:
         """theta += sum of factor x direction, in place and in one sweep over the weights."""
-        for layer, weights in enumerate(self.layers):
-            products = []
-            for factor, direction in moves:
-                a, D = direction.activations[layer], direction.signals[layer]
-                self.biases[layer].add_(D.sum(1), alpha=self.arch.beta * factor)
-                products.append((D * (factor * self.arch.w_std / math.sqrt(a.shape[-1])), a))
-            weights.add(*products)
+        for layer, (weights, bias) in enumerate(zip(self.layers, self.biases, strict=True)):
+            bias.add_(self._moved_bias(layer, moves))
+            weights.add(*self._products(layer, moves))
 
-    def mark(self) -> list[tuple[Any, Tensor]]:
-        """The parameters as they are now, for `restore`; what `shift` does from here on is on trial until `keep`."""
-        return [(weights.mark(), bias.clone()) for weights, bias in zip(self.layers, self.biases, strict=True)]
+    def try_on(self, *moves: Term) -> None:
+        """Answers at theta + sum of factor x direction until `keep`; another trial takes the place of this one."""
+        self._tried = []
+        for layer, (weights, bias) in enumerate(zip(self.layers, self.biases, strict=True)):
+            self._tried.append(bias + self._moved_bias(layer, moves))
+            weights.try_on(*self._products(layer, moves))
 
-    def restore(self, mark: list[tuple[Any, Tensor]]) -> None:
-        """The marked parameters again, bit for bit; sampled weights go on knowing what they explored since."""
-        for weights, bias, (marked, vector) in zip(self.layers, self.biases, mark, strict=True):
-            weights.restore(marked)
-            bias.copy_(vector)
+    def keep(self, accepted: Tensor) -> None:
+        """Ends the trial: seeds (S,) that are accepted stay moved, the others are where they were, bit for bit."""
+        for layer, tried in enumerate(self._tried):
+            self.layers[layer].keep(accepted)
+            self.biases[layer] = torch.where(accepted[:, None], tried, self.biases[layer])
+        self._tried = []
 
-    def keep(self) -> None:
-        """Ends the trial that `mark` began: the parameters stay as they are now."""
-        for weights in self.layers:
-            weights.keep()
+    def _products(self, layer: int, moves: Sequence[Term]) -> list[tuple[Tensor, Tensor]]:
+        products = []
+        for factor, direction in moves:
+            a, D = direction.activations[layer], direction.signals[layer]
+            products.append((D * _each(factor, D, self.arch.w_std / math.sqrt(a.shape[-1])), a))
+        return products
 
-    def pushforward(self, done: Pass, directions: list[tuple[float, Direction]]) -> Tensor:
+    def _moved_bias(self, layer: int, moves: Sequence[Term]) -> Tensor:
+        moved = torch.zeros((), dtype=self.dtype, device=self.device)
+        for factor, direction in moves:
+            D = direction.signals[layer]
+            rows = direction.rows(layer)
+            total = times_vector(D.mT, torch.ones_like(D[..., 0]) if rows is None else rows)
+            moved = moved + total * _each(factor, total, self.arch.beta)
+        return moved
+
+    def pushforward(self, done: Pass, directions: Sequence[Term]) -> Tensor:
         """J v for v = sum of factor x direction: how f moves with the parameters, (S, N, n_out)."""
         dh, w = None, self.arch.w_std
         for layer, a in enumerate(done.activations):
             moved = torch.zeros((), dtype=self.dtype, device=self.device)
             for factor, direction in directions:
                 D = direction.signals[layer]
-                overlap = (a @ direction.activations[layer].mT) * (w**2 / a.shape[-1]) + self.arch.beta**2
-                moved = moved + factor * (overlap @ D)
+                rows = direction.rows(layer)
+                overlap = (a @ direction.activations[layer].mT) * (w**2 / a.shape[-1])
+                overlap = overlap + self.arch.beta**2 * (1.0 if rows is None else rows[:, None, :])
+                moved = moved + _each(factor, D) * (overlap @ D)
             slope = done.slopes[layer]
             if dh is not None and slope is not None:
                 moved = moved + self.layers[layer].multiply(slope * dh) * (w / math.sqrt(a.shape[-1]))
             dh = moved
         assert dh is not None
         return dh
+
+
+def _each(factor: float | Tensor, like: Tensor, scale: float = 1.0) -> float | Tensor:
+    """A factor times a scale; one a seed (S,) as it multiplies an array (S, ...)."""
+    if isinstance(factor, Tensor):
+        return (factor * scale).to(like.dtype).reshape(-1, *([1] * (like.ndim - 1)))
+    return factor * scale
 
 
 def _is_sampled(weights: str, arch: Architecture) -> bool:

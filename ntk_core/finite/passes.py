@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 
@@ -19,10 +20,43 @@ class Pass:
     slopes: list[Tensor | None]
     outputs: Tensor
 
+    def where(self, chosen: Tensor, other: Pass) -> Pass:
+        """This pass for the chosen seeds (S,), the other for the rest."""
+        slopes = [
+            mine if mine is None or theirs is None else _pick(chosen, mine, theirs)
+            for mine, theirs in zip(self.slopes, other.slopes, strict=True)
+        ]
+        activations = [
+            mine if mine is theirs else _pick(chosen, mine, theirs)
+            for mine, theirs in zip(self.activations, other.activations, strict=True)
+        ]
+        return Pass(activations, slopes, _pick(chosen, self.outputs, other.outputs))
+
 
 @dataclass
 class Direction:
-    """A direction in parameter space, J^T c, kept as its factors a_l (S, N, n_l) and D_l (S, N, n_{l+1})."""
+    """A direction in parameter space as factors: w_std D_l^T a_l / sqrt(n_l) of weights, beta u_l D_l of biases.
+
+    activations[l]: a_l, (S, R, n_l); signals[l]: D_l, (S, R, n_{l+1}); units[l]: u_l, (S, R), or none: all ones, as in
+    J^T c for one row a point.
+    """
 
     activations: list[Tensor]
     signals: list[Tensor]
+    units: list[Tensor] = field(default_factory=list)
+
+    def rows(self, layer: int) -> Tensor | None:
+        """u_l, if it is not all ones."""
+        return self.units[layer] if self.units else None
+
+    def where(self, chosen: Tensor) -> Direction:
+        """The direction for the chosen seeds (S,), nothing for the rest, whatever stood there."""
+        if bool(chosen.all()):
+            return self
+        mask = chosen[:, None, None]
+        activations = [torch.where(mask, a, 0.0) for a in self.activations]
+        return Direction(activations, [torch.where(mask, D, 0.0) for D in self.signals], self.units)
+
+
+def _pick(chosen: Tensor, mine: Tensor, theirs: Tensor) -> Tensor:
+    return torch.where(chosen.reshape(-1, *([1] * (mine.ndim - 1))), mine, theirs)

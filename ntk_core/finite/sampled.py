@@ -9,26 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ntk_core.finite.basis import Basis
-from ntk_core.finite.weights import draw, generator
+from ntk_core.finite.weights import draw, generator, masked
 
 # A part of relative size e left out of a backward signal changes the kernel by e^2 and the function not at all, while
 # one left out of a forward query changes the function by e: backward queries may be this much coarser. Measured at
 # width 2,000 with 100 inputs, the kernel's change in training is as exact at 30 as at 3, with a third fewer directions.
 BACKWARD_SLACK = 30.0
-SOUND = 100.0  # images of unit directions are of order 1: under a move beyond this, new ones would keep its rounding
-
-
-class _Mark(NamedTuple):
-    """One side of a sampled matrix: its images, and the states of its random numbers."""
-
-    images: Tensor
-    states: list[Tensor]
 
 
 class Sampled:
@@ -59,8 +50,7 @@ class Sampled:
         self.shape = (len(seeds), m, n)
         self._seeds, self._layer = tuple(seeds), layer
         self._looks = 0
-        self._trial: list[tuple[Tensor, Tensor]] = []  # products added since the last mark
-        self._marks: list[_Mark] = []
+        self._trial: list[tuple[Tensor, Tensor]] = []
         self._forward = Basis(n, m, self._sources(1, device), dtype, device, tolerance)
         self._backward = Basis(m, n, self._sources(2, device), dtype, device, min(BACKWARD_SLACK * tolerance, 0.1))
 
@@ -92,65 +82,35 @@ class Sampled:
 
     def multiply(self, A: Tensor) -> Tensor:
         """A W^T on the known directions, after learning the new ones that A holds."""
-        return self._query(self._forward, self._backward, A)
+        out = self._query(self._forward, self._backward, A)
+        for D, B in self._trial:
+            out.baddbmm_(A @ B.mT, D)
+        return out
 
     def multiply_transposed(self, D: Tensor) -> Tensor:
         """D W on the known directions, after learning the new ones that D holds."""
-        return self._query(self._backward, self._forward, D)
+        out = self._query(self._backward, self._forward, D)
+        for C, A in self._trial:
+            out.baddbmm_(D @ C.mT, A)
+        return out
 
     def add(self, *products: tuple[Tensor, Tensor]) -> None:
         """W += D^T A: the images of the known directions move, nothing else does."""
         forward, backward = self._forward, self._backward
-        self._trial += products if self._marks else ()
         for D, A in products:
             forward.images.baddbmm_(forward.coordinates(A).mT, D)
             if backward.rank:
                 backward.images.baddbmm_(backward.directions @ D.mT, A)
 
-    def mark(self) -> list[_Mark]:
-        """Copies of the images of the known directions, and where the random numbers are; forward and backward."""
-        self._trial = []
-        self._marks = [
-            _Mark(side.images.clone(), [source.get_state() for source in side.sources])
-            for side in (self._forward, self._backward)
-        ]
-        return self._marks
+    def try_on(self, *products: tuple[Tensor, Tensor]) -> None:
+        """The change stays beside the images, which go on telling of W alone: what is explored meanwhile is W's too."""
+        self._trial = list(products)
 
-    def restore(self, mark: list[_Mark]) -> None:
-        """The marked images again. What was explored since stays explored, with the images that the marked matrix has.
-
-        A move that was very large has spoilt the images of what was explored under it: that is forgotten, and
-        its random numbers will come again, so that what is tried does not choose the matrix.
-        """
-        sides = (self._forward, self._backward)
-        found = [side.images[:, marked.images.shape[1] :] for side, marked in zip(sides, self._marks, strict=True)]
-        # Moves lie in the span of the forward directions known before, to which new ones are orthogonal.
-        undone = [found[0], self._undone(found[1])]
-        moved = [side.images for side in sides]
-        sound = all(bool((images.abs() <= SOUND).all()) for images in (*moved, *undone))
-        for side, marked, new in zip(sides, self._marks, undone, strict=True):
-            known = marked.images.shape[1]
-            side.images[:, :known] = marked.images
-            side.last = None
-            if sound:
-                side.images[:, known:] = new
-            else:
-                side.rank = known
-                for source, state in zip(side.sources, marked.states, strict=True):
-                    source.set_state(state)
-        self.mark()
-
-    def _undone(self, new: Tensor) -> Tensor:
-        """Images of new backward directions without the moves on trial."""
-        directions = self._backward.directions[:, self._backward.rank - new.shape[1] :]
-        new = new.clone()
-        for D, A in self._trial if new.shape[1] else ():
-            new.baddbmm_(directions @ D.mT, A, alpha=-1.0)
-        return new
-
-    def keep(self) -> None:
-        """The moves stay, which are written into the images at once."""
-        self._trial, self._marks = [], []
+    def keep(self, accepted: Tensor) -> None:
+        """Moves the images of the accepted seeds."""
+        trial, self._trial = self._trial, []
+        if trial and bool(accepted.any()):
+            self.add(*masked(accepted, trial))
 
     def nbytes(self) -> int:
         """Bytes of the bases and their images, spare room included."""

@@ -23,6 +23,12 @@ class Features:
     beta: float
     w_std: float = 1.0
 
+    def where(self, chosen: Tensor, other: Features) -> Features:
+        """These for the chosen seeds (S,), the others for the rest."""
+        mask = chosen[:, None, None, None]
+        deltas = [torch.where(mask, mine, theirs) for mine, theirs in zip(self.deltas, other.deltas, strict=True)]
+        return Features(self.done.where(chosen, other.done), deltas, self.beta, self.w_std)
+
 
 def tangent_kernel(left: Features, right: Features) -> Tensor:
     r"""Theta(x, x') = sum_l (w_std^2 a_l(x) . a_l(x') / n_l + beta^2) (delta_{l+1}(x) . delta_{l+1}(x')).

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -35,14 +35,11 @@ class Weights(Protocol):
     def add(self, *products: tuple[Tensor, Tensor]) -> None:
         """W += sum over rows of d a^T for each (D, A), in place: (S, N, m), (S, N, n); A was multiplied before."""
 
-    def mark(self) -> Any:
-        """The layer as it is now, for `restore`: what is added from here on is on trial until `keep`."""
+    def try_on(self, *products: tuple[Tensor, Tensor]) -> None:
+        """Answers as W + sum of d a^T from now on, in place of what was on trial before; W itself stays as it is."""
 
-    def restore(self, mark: Any) -> None:
-        """Puts the marked layer back, bit for bit; a sampled one goes on knowing what it explored since."""
-
-    def keep(self) -> None:
-        """Ends the trial: what was added stays, and marks from before are void."""
+    def keep(self, accepted: Tensor) -> None:
+        """Ends the trial: its change stays for the seeds (S,) that are accepted; the others keep W bit for bit."""
 
     def nbytes(self) -> int:
         """Bytes that the layer holds."""
@@ -60,17 +57,25 @@ def draw(rows: int, columns: int, source: torch.Generator, dtype: torch.dtype) -
     return torch.randn(rows, columns, generator=source, device=source.device).to(dtype)
 
 
+def masked(accepted: Tensor, products: Sequence[tuple[Tensor, Tensor]]) -> list[tuple[Tensor, Tensor]]:
+    """The products, zero for seeds that are not accepted, whatever stood there (an exploded trial holds no numbers)."""
+    if bool(accepted.all()):
+        return list(products)
+    mask = accepted[:, None, None]
+    return [(torch.where(mask, D, 0.0), torch.where(mask, A, 0.0)) for D, A in products]
+
+
 class Dense:
     """A stored matrix, one for each seed.
 
-    While a change is on trial it stays beside the matrix as the two thin factors of its product, so that dropping it
-    costs nothing and restores every bit, and keeping it costs one sweep.
+    A change on trial stays beside the matrix: as the thin factors of its product, so that dropping it costs nothing
+    and keeping it one sweep, or as a second matrix where the factors are not thin.
     """
 
     def __init__(self, W: Tensor):
         self.W = W
-        self._on_trial = False
         self._thin: tuple[Tensor, Tensor] | None = None  # D, A of W + D^T A
+        self._moved: Tensor | None = None
         self.shape = (W.shape[0], W.shape[1], W.shape[2])
 
     @classmethod
@@ -92,47 +97,52 @@ class Dense:
 
     def multiply(self, A: Tensor) -> Tensor:
         """A W^T."""
-        if self._thin is None:
-            return A @ self.W.mT
+        if self._thin is None and self.shape[1] > 1:
+            return A @ self._now.mT
+        if self._thin is None:  # one output: as `times_vector` does
+            return (A @ self._now.expand(-1, 2, -1).mT)[..., :1].clone()
         D, B = self._thin
-        return A @ self.W.mT + (A @ B.mT) @ D
+        return (A @ self.W.mT).baddbmm_(A @ B.mT, D)
 
     def multiply_transposed(self, D: Tensor) -> Tensor:
         """D W."""
         if self._thin is None:
-            return D @ self.W
+            return D @ self._now
         C, A = self._thin
-        return D @ self.W + (D @ C.mT) @ A
+        return (D @ self.W).baddbmm_(D @ C.mT, A)
 
     def add(self, *products: tuple[Tensor, Tensor]) -> None:
         """W += D^T A, in one sweep over the matrix."""
-        known = [self._thin] if self._thin else []
-        D, A = (torch.cat(sides, 1) if len(sides) > 1 else sides[0] for sides in zip(*known, *products, strict=True))
-        if not self._on_trial:
-            self.W.baddbmm_(D.mT, A)
-        elif D.shape[1] <= THIN * min(self.shape[1:]):
+        D, A = _stacked(products)
+        self.W.baddbmm_(D.mT, A)
+
+    def try_on(self, *products: tuple[Tensor, Tensor]) -> None:
+        """W + D^T A, beside W."""
+        D, A = _stacked(products)
+        self._thin = self._moved = None
+        if D.shape[1] <= THIN * min(self.shape[1:]):
             self._thin = D, A
         else:
-            self.W, self._thin = torch.baddbmm(self.W, D.mT, A), None  # the marked matrix stays untouched
+            self._moved = torch.baddbmm(self.W, D.mT, A)
 
-    def mark(self) -> Tensor:
-        """The matrix itself, which nothing writes into while a change is on trial."""
-        self.keep()
-        self._on_trial = True
-        return self.W
+    def keep(self, accepted: Tensor) -> None:
+        """One sweep over the matrix, or none."""
+        thin, moved = self._thin, self._moved
+        self._thin = self._moved = None
+        if moved is not None:
+            self.W = moved if bool(accepted.all()) else torch.where(accepted[:, None, None], moved, self.W)
+        elif thin is not None and bool(accepted.any()):
+            self.add(*masked(accepted, [thin]))
 
-    def restore(self, mark: Tensor) -> None:
-        """The marked matrix again."""
-        self.W, self._thin, self._on_trial = mark, None, True
-
-    def keep(self) -> None:
-        """Writes the change into the matrix."""
-        self._on_trial = False
-        if self._thin is not None:
-            D, A = self._thin
-            self._thin = None
-            self.W.baddbmm_(D.mT, A)
+    @property
+    def _now(self) -> Tensor:
+        return self.W if self._moved is None else self._moved
 
     def nbytes(self) -> int:
         """Bytes of the matrices."""
         return self.W.nbytes
+
+
+def _stacked(products: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    D, A = (torch.cat(sides, 1) if len(sides) > 1 else sides[0] for sides in zip(*products, strict=True))
+    return D, A

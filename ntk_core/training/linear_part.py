@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from ntk_core.costs import Cost
-from ntk_core.finite.network import Network
+from ntk_core.finite.network import Network, Term
 from ntk_core.finite.passes import Direction
 from ntk_core.finite.tangent import Features, tangent_kernel
+from ntk_core.products import times_vector
 from ntk_core.rules import GradientFlow, Momentum, Response, Rule
 from ntk_core.training.modes import Modes
 
 FLATTEST = 1e-10  # second derivatives below this are lifted to it: the filter's limit there is a plain step
-FORGOTTEN = 1e-7  # a velocity decayed to this share no longer moves anything
 
 
 @dataclass
 class Move:
-    """A leap that has been worked out: where the parameters go, and what the linear part says about f."""
+    """A leap of every seed that has been worked out: where the parameters go, and what the linear part says about f."""
 
-    direction: Direction
-    time: float
+    terms: list[Term]
+    times: Tensor  # (S,)
     predicted: Tensor  # change of f by the linear part, (S, P)
-    carried: float  # how much of the velocity goes into the movement
-    velocity: list[tuple[float, Direction]]  # afterwards
+    kept: Tensor  # how much of the old velocity is left, (S,)
+    gained: Direction | None  # what is new in it, if the rule has one
 
 
 class LinearPart:
-    """The linear part of training at one set of parameters.
+    """The linear part of training at one set of parameters, of every seed by itself.
 
     Args:
         network: what trains.
@@ -39,7 +39,7 @@ class LinearPart:
         y: targets, (S, N, n_out).
         rule: the update rule.
         cost: the cost, linearized here by its second derivative.
-        velocity: terms (factor, direction) of the parameters' velocity.
+        velocity: of the parameters, if the rule has one.
         alive: which seeds still train, (S,).
         outputs: f where the leap starts, if that is not where the features were taken.
     """
@@ -51,64 +51,98 @@ class LinearPart:
         y: Tensor,
         rule: Rule,
         cost: Cost,
-        velocity: list[tuple[float, Direction]],
+        velocity: Direction | None,
         alive: Tensor,
         outputs: Tensor | None = None,
     ):
         self.network, self.features, self.rule, self.velocity = network, features, rule, velocity
+        self._cost = cost
         outputs = features.done.outputs if outputs is None else outputs
-        S, self.N, n_out = outputs.shape
-        kernel = tangent_kernel(features, features)
-        if n_out > 1:
-            kernel = kernel.permute(0, 1, 3, 2, 4).reshape(S, self.N * n_out, -1)
-        self.K = _clean(kernel.double() / self.N, alive)
-        self.pushed = self._pushforward(alive)
+        self.N, self._outputs = outputs.shape[1], outputs.double().flatten(1)
+        self.K = clean(matrix(features), alive)
+        self.pushed = None
+        if velocity is not None:
+            pushed = network.pushforward(features.done, [(1.0, velocity)])
+            self.pushed = clean(pushed.double().flatten(1), alive)
         f, y = outputs.double().flatten(1), y.double().flatten(1)
-        slope = _clean(cost.derivative(f, y), alive)
+        self._slope, self._y = clean(cost.derivative(f, y), alive), y
         self.root = cost.second_derivative(f, y).nan_to_num(1.0).clamp_min(FLATTEST).sqrt()
         limit = {"dense_up_to": self.K.shape[-1]} if self.pushed is not None else {}
         operator = self.root[:, :, None] * self.K * self.root[:, None, :]
-        self.modes = Modes((operator + operator.mT) / 2, slope / self.root, **limit)
+        self.modes = Modes((operator + operator.mT) / 2, self._slope / self.root, **limit)
 
     @property
-    def largest(self) -> float:
-        """Largest eigenvalue of the linear dynamics, over the seeds."""
+    def largest(self) -> Tensor:
+        """Largest eigenvalue of the linear dynamics of every seed, (S,)."""
         return self.modes.largest
 
     def travel(self, times: Tensor) -> Tensor:
-        """Length of the parameters' movement by gradient flow over each of the times (T,), worst seed: (T,)."""
+        """Length of the parameters' movement by gradient flow over each of the times (S, T): (S, T)."""
         # Heavy ball moves 1 / (1 - mu) times as fast as plain descent, once under way.
         speed = 1 / (1 - self.rule.momentum) if isinstance(self.rule, Momentum) else 1.0
-        return self.modes.travel(lambda values: GradientFlow().respond(values, times * speed).moved_r)
+        return self.modes.travel(lambda values: GradientFlow().respond(values, times[:, None] * speed).moved_r)
 
-    def move(self, time: float, moved: str = "moved_r") -> Move:
-        """The rule's movement over `time`, this linear part frozen."""
-        kept: dict[str, float] = {"carried": 0.0, "kept": 0.0}
+    def remaining(self, times: Tensor) -> Callable[[Tensor], Tensor]:
+        """The function of eigenvalues that says what is left of a residual after the times (S,)."""
+        return lambda values: 1.0 - values * self.rule.respond(values, _beside(times, values)).moved_r
 
-        def filtered(name: str) -> Any:
+    def bent(self, kernel: Tensor, times: Tensor) -> Tensor:
+        """How the change of f over the times (S,) bends to another kernel (S, P, P), to first order: (S, P)."""
+        change = self.root[:, :, None] * (kernel - self.K) * self.root[:, None, :]
+        return self.modes.perturbed(change, self.remaining(times)) / self.root
+
+    def curved(self, outputs: Tensor, times: Tensor) -> Tensor:
+        """How f moves over the times (S,) by what the cost's linearization leaves out until the outputs: (S, P).
+
+        What is left out grows like the square of the time at least; half of its end is more than its mean, a third.
+        """
+        if self._cost.name == "squared":
+            return torch.zeros_like(self._outputs)
+        f = outputs.double().flatten(1)
+        rest = self._cost.derivative(f, self._y) - self._slope - self.root.square() * (f - self._outputs)
+        filtered = self.modes.act(
+            lambda values: self.rule.respond(values, _beside(times, values)).moved_r, rest / self.root
+        )
+        return -times_vector(self.K, self.root * filtered) / 2
+
+    def decayed(self, error: Tensor, times: Tensor) -> Tensor:
+        """What is left of an error of f (S, P) after the times (S,)."""
+        return self.modes.filtered(self.remaining(times), self.root * error) / self.root
+
+    def move(self, times: Tensor, halfway: bool = False) -> Move:
+        """The rule's movement over the times (S,), this linear part frozen; or to where such a leap is centred."""
+        responses: list[Response] = []
+
+        def filtered(name: str) -> Callable[[Tensor], Tensor]:
             def values(eigenvalues: Tensor) -> Tensor:
-                response: Response = self.rule.respond(eigenvalues, time)
-                kept.update(carried=response.carried, kept=response.kept)
-                return getattr(response, name)
+                responses.append(self.rule.respond(eigenvalues, _beside(times, eigenvalues)))
+                return getattr(responses[-1], name)
 
             return values
 
-        signal = self.root * self.modes.act(filtered(moved))
-        velocity: list[tuple[float, Direction]] = []
+        signal = self.root * self.modes.act(filtered("halfway" if halfway else "moved_r"))
         if self.pushed is not None:
             drift = self.root * self.modes.act(filtered("moved_p"), self.root * self.pushed)
-            signal = signal + (drift / 2 if moved == "halfway" else drift)
+            signal = signal + (drift / 2 if halfway else drift)
+        terms: list[Term] = [(1.0, self._direction(signal))]
+        predicted = -times_vector(self.K, signal)
+        kept, gained = torch.ones_like(times), None
         if isinstance(self.rule, Momentum):
-            final = self.root * self.modes.act(filtered("velocity_r"))
-            if self.pushed is not None:
-                final = final + self.root * self.modes.act(filtered("velocity_p"), self.root * self.pushed)
-            old = [(f * kept["kept"], d) for f, d in self.velocity if abs(f * kept["kept"]) > FORGOTTEN]
-            velocity = [*old, (1.0, self._direction(final))]
-        carried = kept["carried"] * (0.5 if moved == "halfway" else 1.0)
-        predicted = -(self.K @ signal[..., None])[..., 0]
+            carried, kept = (torch.as_tensor(v).reshape(-1) for v in (responses[-1].carried, responses[-1].kept))
+            if self.velocity is not None and self.pushed is not None:
+                carried = carried * (0.5 if halfway else 1.0)
+                terms.append((carried, self.velocity))
+                predicted = predicted + carried[:, None] * self.pushed
+            if not halfway:
+                gained = self._direction(self._final(filtered))
+        return Move(terms, times, predicted, kept, gained)
+
+    def _final(self, filtered: Callable[[str], Callable[[Tensor], Tensor]]) -> Tensor:
+        """The signal of what a leap adds to the velocity."""
+        final = self.root * self.modes.act(filtered("velocity_r"))
         if self.pushed is not None:
-            predicted = predicted + carried * self.pushed
-        return Move(self._direction(signal), time, predicted, carried, velocity)
+            final = final + self.root * self.modes.act(filtered("velocity_p"), self.root * self.pushed)
+        return final
 
     def _direction(self, signal: Tensor) -> Direction:
         """-J^T signal / N as a direction."""
@@ -116,14 +150,22 @@ class LinearPart:
         coefficients = (-signal / self.N).reshape(S, self.N, -1).mT.to(self.network.dtype)
         return self.network.direction(self.features.done, self.features.deltas, coefficients)
 
-    def _pushforward(self, alive: Tensor) -> Tensor | None:
-        if not self.velocity:
-            return None
-        moved = self.network.pushforward(self.features.done, self.velocity)
-        return _clean(moved.double().flatten(1), alive)
+
+def matrix(features: Features) -> Tensor:
+    """Theta/N of features at N points as a matrix over points and outputs, (S, P, P), in float64."""
+    kernel = tangent_kernel(features, features)
+    S, N = kernel.shape[:2]
+    if kernel.ndim == 5:
+        kernel = kernel.permute(0, 1, 3, 2, 4).reshape(S, N * kernel.shape[-1], -1)
+    return kernel.double() / N
 
 
-def _clean(values: Tensor, alive: Tensor) -> Tensor:
+def clean(values: Tensor, alive: Tensor) -> Tensor:
     """Values of the seeds still alive; zero for the others, so that they stand still."""
     mask = alive.reshape(-1, *([1] * (values.ndim - 1)))
     return torch.where(mask, values, torch.zeros((), dtype=values.dtype, device=values.device))
+
+
+def _beside(times: Tensor, values: Tensor) -> Tensor:
+    """One time a seed (S,), to broadcast against eigenvalues (S, ...)."""
+    return times.reshape(-1, *([1] * (values.ndim - 1)))

@@ -8,11 +8,13 @@ import torch
 from torch import Tensor
 
 from ntk_core.eigen import eigh
+from ntk_core.products import times_vector
 
 DENSE_UP_TO = 600  # unknowns; above, a Krylov space of the residual replaces the eigenvectors
 KRYLOV_STEPS = 160
 KRYLOV_TOLERANCE = 1e-13
 KRYLOV_TRUNCATION = 1e-8
+NEARBY = 1e-6  # of the largest eigenvalue: closer ones are taken that far apart in divided differences
 
 
 class Modes:
@@ -34,26 +36,40 @@ class Modes:
             self.values = values.clamp_min(0.0)
 
     @property
-    def largest(self) -> float:
-        """Largest eigenvalue over the seeds."""
-        return float(self.values.max())
+    def largest(self) -> Tensor:
+        """Largest eigenvalue of every seed, (S,)."""
+        return self.values.amax(-1)
 
     def act(self, function: Callable[[Tensor], Tensor], v: Tensor | None = None) -> Tensor:
         """function(K) r, or function(K) v (which diagonalizes K: v need not lie in r's Krylov space)."""
         if v is not None and self._last_row is not None:
             self._diagonalize()
-        coordinates = (self.basis.mT @ (self.r if v is None else v)[..., None])[..., 0] * function(self.values)
+        coordinates = times_vector(self.basis.mT, self.r if v is None else v) * function(self.values)
         if self._last_row is not None:
             left_out = (self._last_row * coordinates).sum(-1).abs()
             if bool((left_out > KRYLOV_TRUNCATION * torch.linalg.vector_norm(coordinates, dim=-1)).any()):
                 self._diagonalize()
                 return self.act(function)
-        return (self.basis @ coordinates[..., None])[..., 0]
+        return times_vector(self.basis, coordinates)
+
+    def perturbed(self, change: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+        """How function(K) r moves with K, to first order in its change (S, P, P): (S, P), by divided differences."""
+        mean = (self.values[:, :, None] + self.values[:, None, :]) / 2
+        apart = (self.values[:, :, None] - self.values[:, None, :]).abs() / 2
+        apart = torch.maximum(apart, NEARBY * self.values.amax(-1)[:, None, None].clamp_min(1e-300))
+        slopes = (function(mean + apart) - function(mean - apart)) / (2 * apart)
+        inner = slopes * (self.basis.mT @ change @ self.basis)
+        return times_vector(self.basis, times_vector(inner, times_vector(self.basis.mT, self.r)))
+
+    def filtered(self, function: Callable[[Tensor], Tensor], v: Tensor) -> Tensor:
+        """function(K) v, the part of v beyond the basis left as it is: (S, P)."""
+        coordinates = times_vector(self.basis.mT, v)
+        return v + times_vector(self.basis, (function(self.values) - 1) * coordinates)
 
     def travel(self, function: Callable[[Tensor], Tensor]) -> Tensor:
-        """sqrt(e^T K e) for e = function(K) r, for several functions at once: (S, k, 1) -> (S, k, T) gives (T,)."""
-        coordinates = (self.basis.mT @ self.r[..., None]) * function(self.values[..., None])
-        return (self.values[..., None] * coordinates.square()).sum(-2).sqrt().amax(0)
+        """sqrt(e^T K e) for e = function(K) r, for several functions at once: (S, k, 1) -> (S, k, T) gives (S, T)."""
+        coordinates = times_vector(self.basis.mT, self.r)[..., None] * function(self.values[..., None])
+        return times_vector(coordinates.square().mT, self.values).sqrt()
 
     def _diagonalize(self) -> None:
         values, self.basis = eigh(self.K)
@@ -73,11 +89,11 @@ def _krylov(K: Tensor, r: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     vectors = [q]
     alphas, betas = [], []
     for _ in range(min(P, KRYLOV_STEPS)):
-        w = (K @ vectors[-1][..., None])[..., 0]
+        w = times_vector(K, vectors[-1])
         alphas.append((w * vectors[-1]).sum(-1))
         Q = torch.stack(vectors, -1)
         for _ in range(2):
-            w = w - (Q @ (Q.mT @ w[..., None]))[..., 0]
+            w = w - times_vector(Q, times_vector(Q.mT, w))
         beta = torch.linalg.vector_norm(w, dim=-1, keepdim=True)
         # Past the noise of the products a direction is arbitrary: stop all seeds when each has reached it.
         if bool((beta <= KRYLOV_TOLERANCE * scale).all()):

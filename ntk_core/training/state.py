@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 
@@ -16,8 +17,11 @@ class State:
         output: index of the requested time just reached, or None between them.
         outputs: f on the training points, (S, N, n_out).
         steps: steps of the rule that have passed (0 for gradient flow).
-        leaps: leaps taken so far (0 when going step by step).
-        error: estimated error of f by leaping so far, root mean square, largest over the seeds; 0 for single steps.
+        leaps: leaps taken so far by every seed (0 when going step by step), (S,).
+        rejected: leaps tried and taken back, (S,).
+        error: estimated error of f by leaping, root mean square over the training points, (S,); 0 for single steps.
+        kernel_error: estimated error of the tangent kernel by leaping, relative to the kernel on the training points
+            (Frobenius norms), (S,); 0 for single steps.
         diverged: which seeds have left the finite numbers (their outputs are then NaN), (S,).
     """
 
@@ -25,6 +29,13 @@ class State:
     output: int | None
     outputs: Tensor
     steps: int
-    leaps: int
-    error: float
+    leaps: Tensor
+    rejected: Tensor
+    error: Tensor
+    kernel_error: Tensor
     diverged: Tensor
+
+    @property
+    def moves(self) -> Tensor:
+        """Leaps taken so far, or steps where there are no leaps, (S,)."""
+        return torch.where(self.leaps > 0, self.leaps, self.steps)

@@ -6,13 +6,14 @@ import math
 
 LONGEST_GROWTH = 5.0  # a leap is at most this many times longer than the last
 SAFETY = 0.8
+SLACKENING = 0.5  # a constant falls to no less than this share of itself at a time
 
 
 class StepSize:
-    """Chooses order and length from the measured error: c1 h at first order, c2 h^2 at the midpoint's second."""
+    """Chooses order and length from the measured share of what a leap may do wrong: c1 h, and c2 h^2 by midpoints."""
 
-    def __init__(self, limit: float, unit: float):
-        self.limit, self.unit = limit, unit
+    def __init__(self, unit: float):
+        self.unit = unit
         self.c1: float | None = None
         self.c2: float | None = None
         self.last = 0.0
@@ -29,24 +30,24 @@ class StepSize:
             order = 1 if passes[1] <= passes[2] else 2
         return self._fit(order, lengths[order], remaining)
 
-    def learn(self, order: int, length: float, share: float, halfway: tuple[float, float] | None) -> None:
-        """Takes in the error of a leap, and of the first half of a midpoint leap."""
-        share = min(share, 1e6)
+    def learn(self, order: int, length: float, share: float, first_order: float) -> None:
+        """Takes in the share of a leap, and that of a first-order leap in its place."""
+        share, first_order = min(share, 1e6), min(first_order, 1e6)
         if order == 1:
-            self.c1 = max(share / length, 1e-12)
+            self.c1 = max(share / length, 1e-300)
             # The second order's constant follows the first's until a midpoint leap has measured it.
-            self.c2 = max(self.c1**2, 0.1 * self.c2) if self.c2 is not None else self.c1**2
+            guess = self.c1**2
+            self.c2 = guess if self.c2 is None else max(guess, SLACKENING * self.c2)
         else:
-            self.c2 = max(share / length**2, 1e-24)
-        if halfway is not None:
-            self.c1 = max(min(halfway[1], 1e6) / halfway[0], 1e-12)
-        # A rejected leap is at least halved, whatever its error says.
-        self.last = max(length, self.last / 2) if share <= self.limit else length / (2 * LONGEST_GROWTH)
+            self.c1 = max(first_order / length, 1e-300)
+            self.c2 = max(share / length**2, 1e-300)
+        # A rejected leap is at least halved, whatever its share says.
+        self.last = max(length, self.last / 2) if share <= 1.0 else length / (2 * LONGEST_GROWTH)
 
     def _length(self, order: int) -> float:
         if order == 1:
-            return SAFETY * self.limit / (self.c1 or 1e-12)
-        return SAFETY * math.sqrt(self.limit / (self.c2 or 1e-24))
+            return SAFETY / (self.c1 or 1e-300)
+        return SAFETY / math.sqrt(self.c2 or 1e-300)
 
     def _fit(self, order: int, length: float, remaining: float) -> tuple[int, float]:
         """Splits what remains into equal leaps no longer than `length`; a step is never cut."""

@@ -39,11 +39,17 @@ def take_steps(network: Network, X: Tensor, y: Tensor, goals: list[float], rule:
             checkpoint()
             if clock.monotonic() - told > SECONDS_BETWEEN_STATES and steps < last:
                 told = clock.monotonic()
-                yield State(steps * rule.unit, None, watch.shown(outputs), steps, 0, 0.0, watch.diverged)
+                yield _state(steps * rule.unit, None, outputs, steps, watch)
         steps = last
         outputs = network.forward(X).outputs
         watch.look(outputs)
-        yield State(goal, index, watch.shown(outputs), steps, 0, 0.0, watch.diverged)
+        yield _state(goal, index, outputs, steps, watch)
+
+
+def _state(t: float, output: int | None, outputs: Tensor, steps: int, watch: Divergence) -> State:
+    none = torch.zeros(outputs.shape[0], dtype=torch.long)
+    exact = none.double()
+    return State(t, output, watch.shown(outputs), steps, none, none, exact, exact, watch.diverged)
 
 
 def descent(network: Network, X: Tensor, y: Tensor, cost: Any) -> tuple[Direction, Tensor]:

@@ -34,6 +34,7 @@ def train(
     rule: Rule | None = None,
     method: str = "leaps",
     tolerance: float = 0.01,
+    kernel_tolerance: float = 0.1,
     order: int | None = None,
     cost: str | costs.Cost = "squared",
 ) -> Iterator[State]:
@@ -46,7 +47,10 @@ def train(
         times: increasing, the first may be 0; multiples of the rate except for gradient flow.
         rule: GradientDescent(rate), GradientFlow() or Momentum(rate, momentum); by default GradientDescent(1).
         method: "leaps" or "steps".
-        tolerance: error of f allowed to a leap, relative to how far f moves in it; > 0 and <= 1.
+        tolerance: error of f aimed at, relative to how far f has moved; > 0 and <= 1. What came of it is estimated in
+            `State.error`.
+        kernel_tolerance: the largest error of the kernel, relative to it, that one leap may be estimated to make; > 0.
+            `State.kernel_error` is the estimate for all of them.
         order: 1 or 2 (midpoint) for leaps; None lets the measured nonlinearity decide, leap by leap.
         cost: a name from `ntk_core.costs`, or a `Cost`; others than "squared" are linearized anew at every leap.
 
@@ -58,6 +62,8 @@ def train(
         raise ValueError(f"method: must be leaps or steps, got {method!r}")
     if not (math.isfinite(tolerance) and 0 < tolerance <= 1):
         raise ValueError(f"tolerance: must be above 0 and at most 1, got {tolerance}")
+    if not (math.isfinite(kernel_tolerance) and kernel_tolerance > 0):
+        raise ValueError(f"kernel_tolerance: must be a finite number above 0, got {kernel_tolerance}")
     if order not in (None, 1, 2):
         raise ValueError(f"order: must be 1, 2 or None, got {order!r}")
     if method == "steps" and isinstance(chosen, GradientFlow):
@@ -69,7 +75,7 @@ def train(
     loss.check_targets(targets)
     if method == "steps":
         return take_steps(network, inputs, targets, goals, chosen, loss)
-    return Leaper(network, inputs, targets, chosen, loss, tolerance, order).run(goals)
+    return Leaper(network, inputs, targets, chosen, loss, tolerance, kernel_tolerance, order).run(goals)
 
 
 def check_times(times: Sequence[float], rule: Rule) -> list[float]:

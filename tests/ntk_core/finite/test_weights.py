@@ -200,9 +200,15 @@ def test_that_comparison_rejects_a_sampler_that_counts_what_is_known_twice():
     assert p_values(dense, wrong).min() < 1e-5
 
 
-def test_diverged_values_are_refused():
-    with pytest.raises(FloatingPointError, match="diverged"):
-        sampled().multiply(torch.full((1, 2, 60), math.nan, dtype=torch.float64))
+def test_a_seed_that_diverged_keeps_to_itself():
+    A = rows(3, 60, 1, seeds=2)
+    expected = sampled(seeds=(4,)).multiply(A[1:])
+    A[0] = math.nan
+    W = sampled(seeds=(3, 4))
+    images = W.multiply(A)
+    assert torch.isnan(images[0]).all()
+    torch.testing.assert_close(images[1:], expected)
+    assert torch.isfinite(W._forward.images).all()
 
 
 def test_memory_is_bounded_by_the_rank():

@@ -1,6 +1,5 @@
 """Steps against autograd written out; leaps against steps, and their orders; divergence; bad arguments."""
 
-import contextlib
 import math
 
 import numpy as np
@@ -69,43 +68,44 @@ def compare(activation, y, time, rule, tolerance=0.01, order=None, cost="squared
 
 
 @pytest.mark.parametrize(
-    ("activation", "rule", "time"),
+    ("activation", "rule", "time", "most"),
     [
-        ("relu", GradientDescent(1.0), 200.0),
-        ("tanh", GradientDescent(1.0), 200.0),
-        ("relu", GradientDescent(0.25), 100.0),
-        ("relu", Momentum(0.5, 0.9), 60.0),
-        ("tanh", Momentum(0.5, 0.9), 60.0),
+        ("relu", GradientDescent(1.0), 200.0, 0.12),
+        ("tanh", GradientDescent(1.0), 200.0, 0.01),
+        ("relu", GradientDescent(0.25), 100.0, 0.12),
+        ("relu", Momentum(0.5, 0.9), 60.0, 0.25),
+        ("tanh", Momentum(0.5, 0.9), 60.0, 0.1),
     ],
     ids=str,
 )
-def test_leaps_follow_the_steps(activation, rule, time):
+def test_leaps_follow_the_steps(activation, rule, time, most):
     f, kernel, state = compare(activation, Y[:, 0], time, rule)
     assert f < 0.01
-    assert kernel < 0.25
-    assert state.leaps < 45
+    assert kernel < most
+    assert state.leaps.max() < 45
     assert state.steps == round(time / rule.rate)
-    assert 0 < state.error < 0.1
+    assert state.error.min() > 0
+    assert state.error.max() < 0.1
 
 
 def test_a_smaller_tolerance_is_more_accurate():
     coarse = compare("tanh", Y[:, 0], 200.0, GradientDescent(1.0), tolerance=0.1)
     fine = compare("tanh", Y[:, 0], 200.0, GradientDescent(1.0), tolerance=0.001)
     assert fine[1] < 0.3 * coarse[1]
-    assert fine[2].leaps > coarse[2].leaps
+    assert fine[2].leaps.sum() > coarse[2].leaps.sum()
 
 
 def test_several_outputs_leap_with_the_full_kernel():
     f, _, state = compare("relu", Y, 200.0, GradientDescent(1.0), n_out=3)
     assert f < 0.01
-    assert state.leaps < 40
+    assert state.leaps.max() < 40
 
 
 @pytest.mark.parametrize(("cost", "y"), [("logistic", 2.0 * (GAMMA > 0) - 1), ("huber", 3 * GAMMA.sin())])
 def test_other_costs_are_linearized_at_every_leap(cost, y):
     f, _, state = compare("relu", y.double(), 100.0, GradientDescent(1.0), cost=cost)
     assert f < 0.02
-    assert state.leaps < 60
+    assert state.leaps.max() < 60
 
 
 @pytest.mark.parametrize(("order", "least"), [(1, 0.8), (2, 1.7)])
@@ -115,8 +115,7 @@ def test_order_of_convergence(order, least, monkeypatch):
     def after(count):
         monkeypatch.setattr(StepSize, "propose", lambda *_: (order, 4.0 / count))
         net = network("tanh", width=100, seeds=[3])
-        leaper = Leaper(net, net.inputs(X), check_targets(Y[:, 0], net, 12), GradientFlow(), squared(), 1.0, order)
-        leaper.step.limit = 1e9
+        leaper = Leaper(net, net.inputs(X), check_targets(Y[:, 0], net, 12), GradientFlow(), squared(), 1e9, 1e9, order)
         for _ in leaper.run([4.0]):
             pass
         return net(X)
@@ -192,16 +191,14 @@ def test_inflation_of_figure_1():
     assert 1.1 < float(net.tangent_kernel(x0).mean() / before) < 1.3
 
 
-def test_above_the_stability_limit_divergence_is_shown():
-    """A huge rate blows up a tanh-free linear network for good: NaN is reported as divergence, others go on."""
+@pytest.mark.parametrize("method", ["steps", "leaps"])
+def test_above_the_stability_limit_divergence_is_shown(method):
+    """A huge rate blows up a linear network for good: NaN is reported as divergence, by leaps as step by step."""
     net = network("identity", seeds=[0, 1])
-    states = trained(net, 5 * Y[:, 0], [0.0, 50.0, 5000.0], rule=GradientDescent(50.0))
+    states = trained(net, 5 * Y[:, 0], [0.0, 50.0, 5000.0], rule=GradientDescent(50.0), method=method)
+    assert not states[0].diverged.any()
     assert states[-1].diverged.all()
     assert torch.isnan(states[-1].outputs).all()
-    by_steps = trained(
-        network("identity", seeds=[0, 1]), 5 * Y[:, 0], [0.0, 5000.0], rule=GradientDescent(50.0), method="steps"
-    )
-    assert by_steps[-1].diverged.all()
 
 
 def test_one_diverged_seed_does_not_stop_the_others():
@@ -210,7 +207,8 @@ def test_one_diverged_seed_does_not_stop_the_others():
     state = trained(net, Y[:, 0], [0.0, 100.0])[-1]
     alone = trained(network(seeds=[0]), Y[:, 0], [0.0, 100.0])[-1]
     assert state.diverged.tolist() == [False, True]
-    torch.testing.assert_close(state.outputs[0], alone.outputs[0], rtol=0.02, atol=5e-3)
+    assert state.leaps[0] == alone.leaps[0]
+    torch.testing.assert_close(state.outputs[0], alone.outputs[0], rtol=1e-9, atol=1e-11)
 
 
 @pytest.mark.parametrize(
@@ -219,6 +217,7 @@ def test_one_diverged_seed_does_not_stop_the_others():
         ({"tolerance": 0.0}, "tolerance"),
         ({"tolerance": 1.5}, "tolerance"),
         ({"tolerance": math.nan}, "tolerance"),
+        ({"kernel_tolerance": 0.0}, "kernel_tolerance"),
         ({"method": "jumps"}, "method"),
         ({"order": 3}, "order"),
         ({"rule": GradientFlow(), "method": "steps"}, "no steps"),
@@ -269,24 +268,27 @@ def test_a_cost_refuses_targets_that_make_no_sense_for_it():
 
 
 @pytest.mark.parametrize("weights", ["dense", "sampled"])
+@pytest.mark.parametrize("points", [5, 40])
 @pytest.mark.parametrize("size", [1.0, 1e12, math.inf])
-def test_a_trial_move_is_dropped_bit_for_bit(weights, size):
-    network = Network.init(Architecture(4, 60, n_in=2), [0, 1], weights=weights)
-    source = torch.Generator().manual_seed(0)
-    X, probe = torch.randn(5, 2, generator=source), torch.randn(3, 2, generator=source)
-    done = network.forward(X)
-    direction = network.direction(done, network.backward(done), torch.ones(2, 1, 5))
-    before = network(X).clone()
-    mark = network.mark()
-    network.shift((size, direction))
-    with contextlib.suppress(FloatingPointError):  # sampled weights say so themselves
-        network.forward(probe)
-    network.restore(mark)
-    if weights == "sampled" and size < math.inf:  # what the trial explored is known from now on, and rounds
-        torch.testing.assert_close(network(X), before, rtol=1e-5, atol=1e-6)
-    else:
-        assert torch.equal(network(X), before)
-    assert network(probe).abs().max() < 100
+def test_a_trial_move_is_dropped_bit_for_bit(weights, points, size):
+    """Of the seeds that are not accepted; the others are where the same move leads without a trial."""
+    arch = Architecture(4, 60, beta=1.0, n_in=2)
+    X, probe = (torch.randn(n, 2, generator=torch.Generator().manual_seed(n)) for n in (points, 3))
+    one, two = (Network.init(arch, [0, 1], weights=weights, tolerance=1e-5) for _ in range(2))
+
+    def direction(network):
+        done = network.forward(X)
+        return network.direction(done, network.backward(done), 0.1 * torch.ones(2, 1, points))
+
+    before = one(probe)
+    torch.testing.assert_close(two(probe), before)
+    factors = torch.tensor([size, 1.0])
+    one.try_on((factors, direction(one)))
+    one(probe)
+    one.keep(torch.tensor([False, True]))
+    two.shift((1.0, direction(two)))
+    torch.testing.assert_close(one(probe)[0], before[0], rtol=0, atol=0 if weights == "dense" else 1e-5)
+    torch.testing.assert_close(one(probe)[1], two(probe)[1], rtol=1e-4, atol=1e-5)
 
 
 def test_a_rejected_leap_leaves_no_seed_behind():
@@ -315,9 +317,10 @@ def test_times_are_relative_to_the_run():
 def test_a_cap_of_nothing_is_the_shortest_leap_not_the_longest():
     network = Network.init(Architecture(3, 50, n_in=2), 0)
     X = torch.randn(4, 2)
-    leaper = Leaper(network, network.inputs(X), torch.ones(1, 4, 1), GradientFlow(), costs.get("squared"), 1e-9, None)
-    caps = leaper._caps(leaper._linear_part(leaper.done), 1e30)
-    assert max(caps.values()) <= 1e-3 * 1e30
+    flow, cost = GradientFlow(), costs.get("squared")
+    leaper = Leaper(network, network.inputs(X), torch.ones(1, 4, 1), flow, cost, 1e-9, 1.0, None)
+    caps = leaper._caps(torch.tensor([True]), 1e30)
+    assert max(float(cap[0]) for cap in caps.values()) <= 1e-3 * 1e30
 
 
 @pytest.mark.parametrize(("mu", "k"), [(0.9, 1), (0.999, 10_000), (0.0, 3)])
@@ -335,15 +338,13 @@ def test_what_is_explored_at_a_midpoint_is_not_lost_to_the_move():
     network = Network.init(arch, 0, weights="sampled", dtype=torch.float64, tolerance=1e-9)
     e = torch.linspace(-1, 1, 6).double()[None, None]
     start = network.forward(X)
-    mark = network.mark()
-    network.shift((0.5, network.direction(start, network.backward(start), e)))
+    network.try_on((0.5, network.direction(start, network.backward(start), e)))
     middle = network.forward(X)
     direction = network.direction(middle, network.backward(middle), e)
-    network.restore(mark)
+    network.keep(torch.tensor([False]))
     torch.testing.assert_close(network.forward(X).outputs, start.outputs, rtol=1e-9, atol=1e-9)
     size = 1e-4
     network.shift((size, direction))
     moved = (network.forward(X).outputs - start.outputs)[0, :, 0] / size
-    network.keep()
     away = network.pushforward(network.forward(X), [(1.0, direction)])[0, :, 0]
     torch.testing.assert_close(moved, away, rtol=1e-2, atol=1e-3)

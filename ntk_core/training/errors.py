@@ -1,0 +1,153 @@
+"""What leaps did wrong: estimates of the error of f and of the kernel, of every seed by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ntk_core.products import squares
+from ntk_core.training.linear_part import LinearPart, Move
+
+NOISE = 30.0  # roundings of f that are no error of leaps
+MARGIN = 2.5  # of the error of f: measured over drawn networks, enough in about 99 cases of 100
+# |K_start - 2 K_middle + K_end| against the error of K_end that single steps show: a sixth bounds it for smooth
+# activations, while the kernel of kinked ones changes by many small jumps and follows no parabola.
+SMOOTH_BEND, KINKED_BEND = 1 / 6, 1 / 2
+RESOLUTION = 1e-5  # of f's movement: no estimate claims to be better
+SHORTEST_PROGRESS = 1e-3  # share of the path; see `judge`
+
+
+@dataclass
+class Leap:
+    """A leap on trial: its linear parts at the start and, at second order, the middle; what was found at its end."""
+
+    start: LinearPart
+    middle: LinearPart | None
+    move: Move
+    outputs: Tensor  # (S, N, n_out)
+    kernel: Tensor  # (S, P, P)
+    orders: Tensor  # (S,)
+
+    @property
+    def frozen(self) -> LinearPart:
+        """The linear part that was taken for all of the leap."""
+        return self.middle or self.start
+
+    @property
+    def mean_kernel(self) -> Tensor:
+        """The kernel's mean over the leap: by Simpson's rule, or the trapezoid's where there is no middle."""
+        ends = (self.start.K + self.kernel) / 2
+        if self.middle is None:
+            return ends
+        return torch.where((self.orders == 2)[:, None, None], (ends + 2 * self.middle.K) / 3, ends)
+
+    @property
+    def kernel_change(self) -> Tensor:
+        """Relative change of the kernel, (S,)."""
+        return _norm(self.kernel - self.start.K) / _norm(self.kernel)
+
+    def kernel_defect(self, bend: float) -> Tensor:
+        """Relative error of the kernel by the leap, (S,): half its change, or a share of the bend of its path."""
+        if self.middle is None:
+            return self.kernel_change / 2
+        bent = _norm(self.start.K - 2 * self.middle.K + self.kernel) / _norm(self.kernel)
+        return torch.where(self.orders == 2, bend * bent, self.kernel_change / 2)
+
+
+@dataclass
+class Verdict:
+    """What a leap alone did wrong, (S, ...), and how much of what it may do wrong that is."""
+
+    error: Tensor  # of f, (S, P)
+    moved: Tensor  # change of f, (S, P)
+    kernel: Tensor  # of the kernel, relative to it, (S,)
+    share: Tensor  # 1 is all it may, (S,); infinite where there are no numbers
+    first_order: Tensor  # the share of a first-order leap in its place, (S,)
+
+
+class Errors:
+    """The errors gathered by an ensemble's leaps, each seed's by itself.
+
+    An error of f is carried on as a vector, since later training takes it back along with the residual. An error of
+    the kernel stays; errors of many leaps add up like independent ones, and each moves f wrongly from then on.
+
+    Args:
+        outputs: f before training, (S, N, n_out).
+        kernel: the kernel before training, (S, P, P).
+        smooth: whether the activation has no kink.
+        tolerance: a leap may make this error of f, relative to how far f has moved.
+        kernel_tolerance: a leap may make this error of the kernel, relative to it.
+    """
+
+    def __init__(self, outputs: Tensor, kernel: Tensor, smooth: bool, tolerance: float, kernel_tolerance: float):
+        self._first, self._first_kernel = outputs.double().flatten(1), kernel
+        self.tolerance, self.kernel_tolerance = tolerance, kernel_tolerance
+        self._noise = NOISE * torch.finfo(outputs.dtype).eps
+        self._bend = SMOOTH_BEND if smooth else KINKED_BEND
+        self._made, self._drift = torch.zeros_like(self._first), torch.zeros_like(self._first)
+        self._strayed, self._size, self._moved, self._kernel_moved = (rms(self._made) for _ in range(4))
+        self._leaping = torch.zeros_like(self._size, dtype=torch.bool)
+
+    @property
+    def function(self) -> Tensor:
+        """Estimated error of f, root mean square, (S,): what leaps did, with a margin for what estimates leave out."""
+        found = MARGIN * (rms(self._made) + rms(self._drift))
+        return torch.where(self._leaping, found + RESOLUTION * self._moved + self._noise * self._size, 0.0)
+
+    @property
+    def kernel(self) -> Tensor:
+        """Estimated error of the kernel on the training points, relative to it, (S,).
+
+        Where f is wrong so are the parameters: the kernel's change since the start is in doubt by as large a share.
+        """
+        doubt = (self.function / self._moved.clamp_min(1e-300)).clamp_max(1.0)
+        return torch.where(self._leaping, self._strayed + doubt * self._kernel_moved, 0.0)
+
+    def judge(self, leap: Leap, progress: Tensor) -> Verdict:
+        """What a leap on trial did wrong, and whether it may; `progress` is its share of the whole path, (S,)."""
+        before, after = (v.double().flatten(1) for v in (leap.start.features.done.outputs, leap.outputs))
+        change, mean = after - before, leap.mean_kernel
+        defect = change - leap.move.predicted
+        error = defect - leap.frozen.bent(mean, leap.move.times)
+        error = error * (rms(defect) / rms(error).clamp_min(1e-300)).clamp_min(1.0)[:, None]
+        curved = leap.frozen.curved(leap.outputs, leap.move.times)
+        kernel = leap.kernel_defect(self._bend)
+        allowed = self.tolerance * rms(after - self._first) + self._noise * rms(before)
+        # Where a unit of a narrow network flips its kernel jumps, which no shorter leap avoids.
+        kernel_allowed = torch.where(progress < SHORTEST_PROGRESS, torch.inf, self.kernel_tolerance)
+        share = torch.maximum(rms(error + curved) / allowed, kernel / kernel_allowed)
+        first = rms(leap.start.bent(mean, leap.move.times) + curved) / allowed
+        first = torch.maximum(first, leap.kernel_change / 2 / kernel_allowed)
+        shares = (v.nan_to_num(torch.inf, torch.inf) for v in (share, first))
+        return Verdict(error + curved, change, kernel, *shares)
+
+    def add(self, leap: Leap, verdict: Verdict, accepted: Tensor, exact: Tensor) -> None:
+        """Gathers the errors of the accepted leaps; those of exact ones are none, but old errors go on."""
+        after = leap.outputs.double().flatten(1)
+        made = leap.frozen.decayed(self._made, leap.move.times) + torch.where(exact[:, None], 0.0, verdict.error)
+        strayed = torch.hypot(self._strayed, torch.where(exact, 0.0, verdict.kernel))
+        drift = leap.frozen.decayed(self._drift, leap.move.times) + strayed[:, None] * verdict.moved
+        self._made = torch.where(accepted[:, None], made, self._made)
+        self._drift = torch.where(accepted[:, None], drift, self._drift)
+        self._strayed = torch.where(accepted, strayed, self._strayed)
+        self._size = torch.where(accepted, rms(after), self._size)
+        self._moved = torch.where(accepted, rms(after - self._first), self._moved)
+        kernel_moved = _norm(leap.kernel - self._first_kernel) / _norm(leap.kernel)
+        self._kernel_moved = torch.where(accepted, kernel_moved, self._kernel_moved)
+        self._leaping = self._leaping | (accepted & ~exact)
+
+
+def finite(outputs: Tensor) -> Tensor:
+    """Which seeds' outputs (S, N, n_out) are all finite, (S,)."""
+    return torch.isfinite(outputs).flatten(1).all(-1)
+
+
+def _norm(kernel: Tensor) -> Tensor:
+    return squares(kernel).sqrt()
+
+
+def rms(v: Tensor) -> Tensor:
+    """Root mean square of every seed's vector, (S, P) -> (S,)."""
+    return (squares(v) / v.shape[-1]).sqrt()

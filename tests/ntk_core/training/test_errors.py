@@ -1,0 +1,105 @@
+"""What a leap reports bounds what it did: estimates against every single step, over drawn networks; seeds apart."""
+
+import numpy as np
+import pytest
+import torch
+
+from ntk_core import Architecture, Network, activations
+from ntk_core.activations.known_names import UNTRAINABLE
+from ntk_core.rules import GradientDescent, GradientFlow, Momentum
+from ntk_core.training.train import train
+
+NAMES = sorted(set(activations.names()) - set(UNTRAINABLE))
+
+
+def last(network, X, y, times, **options):
+    state = None
+    for state in train(network, X, y, times, **options):  # noqa: B007
+        pass
+    return state
+
+
+def drawn(index):
+    """An architecture, a seed, inputs, targets, a rule within its limit, and a time."""
+    source = np.random.default_rng(index)
+    width, N = int(np.exp(source.uniform(np.log(5), np.log(250)))), int(source.integers(2, 30))
+    beta, depth = float(source.choice([0.0, 0.1, 1.0])), int(source.integers(2, 5))
+    arch = Architecture(depth, width, str(source.choice(NAMES)), beta)
+    X = torch.tensor(source.standard_normal((N, 2)))
+    y = float(source.choice([0.3, 1.0])) * X[:, 0] * X[:, 1]
+    kernel = Network.init(arch, index, dtype=torch.float64, weights="dense").tangent_kernel(X)
+    rate = float(source.uniform(0.02, 0.7)) * 2 / float(torch.linalg.eigvalsh(kernel / N).max())
+    return arch, index, X, y, GradientDescent(rate), rate * int(source.integers(20, 90))
+
+
+def compared(index):
+    """Estimated and actual error of f, then of the kernel, or None where nothing was leapt over or the run diverged."""
+    arch, seed, X, y, rule, time = drawn(index)
+    networks, states = [], []
+    for method in ("leaps", "steps"):
+        network = Network.init(arch, seed, dtype=torch.float64, weights="dense")
+        states.append(last(network, X, y, [0.0, time], rule=rule, method=method))
+        networks.append((network(X), network.tangent_kernel(X)))
+    if any(bool(s.diverged) for s in states) or int(states[0].leaps) == states[0].steps:
+        return None
+    (f, K), (exact_f, exact_K) = networks
+    error, kernel = float((f - exact_f).square().mean().sqrt()), float((K - exact_K).norm() / exact_K.norm())
+    return float(states[0].error), error, float(states[0].kernel_error), kernel
+
+
+def test_estimates_bound_the_errors_of_drawn_networks():
+    found = np.array([pair for pair in map(compared, range(1000, 1070)) if pair is not None])
+    assert len(found) > 50
+    floor = 1e-12  # both sides' rounding
+    of_f, of_kernel = ((found[:, k] + floor) / (found[:, k + 1] + floor) for k in (0, 2))
+    assert (of_f < 1).sum() <= 0.02 * len(found) + 1, np.sort(of_f)[:5]
+    assert (of_kernel < 1).sum() <= 0.02 * len(found) + 1, np.sort(of_kernel)[:5]
+    assert np.median(of_f) < 10
+
+
+@pytest.mark.parametrize("rule", [GradientDescent(0.5), GradientFlow(), Momentum(0.25, 0.9)], ids=str)
+def test_a_seed_trains_in_a_batch_as_it_does_alone(rule):
+    X = torch.randn(9, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
+    y = X[:, 0] * X[:, 1]
+
+    def trained(seeds):
+        network = Network.init(Architecture(4, 40, beta=0.3), seeds, dtype=torch.float64, weights="dense")
+        state = last(network, X, y, [0.0, 5.0, 40.0], rule=rule)
+        return network(X), state
+
+    f, together = trained([3, 1, 7])
+    assert len(set(together.leaps.tolist())) > 1  # each at its own pace
+    for place, seed in enumerate((3, 1, 7)):
+        alone, state = trained([seed])
+        assert state.leaps[0] == together.leaps[place]
+        assert state.rejected[0] == together.rejected[place]
+        torch.testing.assert_close(alone[0], f[place], rtol=1e-9, atol=1e-11)
+
+
+def test_the_velocity_of_long_momentum_is_one_direction_of_bounded_rank():
+    """A thousand leaps' worth of velocity, and the steps that it stands for; beta = 1 shows in every pushforward."""
+    X = torch.randn(4, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    y = torch.tensor([0.3, -0.2, 0.4, 0.1], dtype=torch.float64)
+    rule, outcome = Momentum(0.02, 0.98), []
+    for method in ("steps", "leaps"):
+        network = Network.init(Architecture(3, 300, "tanh", beta=1.0), 0, dtype=torch.float64, weights="dense")
+        before = network(X)
+        state = last(network, X, y, [0.0, 10.0, 20.0], rule=rule, method=method)
+        outcome.append(network(X))
+    assert int(state.leaps[0]) < 500
+    assert float((outcome[1] - outcome[0]).norm()) < 0.01 * float((outcome[0] - before).norm())
+    assert float((outcome[1] - outcome[0]).square().mean().sqrt()) <= float(state.error[0])
+
+
+def test_a_cost_that_bends_is_an_error_of_its_own():
+    """A linear model, whose kernel never changes: all that leaps do wrong is the logistic cost's curvature."""
+    X = torch.randn(8, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    outcome = []
+    for method in ("steps", "leaps"):
+        network = Network.init(Architecture(1, 1, "identity", beta=1.0), 0, dtype=torch.float64)
+        options = {"rule": GradientDescent(0.5), "cost": "logistic", "method": method}
+        state = last(network, X, torch.sign(X[:, 0]), [0.0, 60.0], **options)
+        outcome.append(network(X))
+    error = float((outcome[1] - outcome[0]).square().mean().sqrt())
+    assert 1e-6 < error <= float(state.error[0]) < 0.1
+    assert int(state.leaps[0]) < 100
