@@ -11,7 +11,10 @@ from ntk_core.products import squares
 from ntk_core.training.linear_part import LinearPart, Move
 
 NOISE = 30.0  # roundings of f that are no error of leaps
-MARGIN = 2.5  # of the error of f: measured over drawn networks, enough in about 99 cases of 100
+# Of the error of f, and how it grows with the kernel's relative change: measured over drawn networks, enough in about
+# 99 cases of 100.
+MARGIN, UNCERTAINTY = 2.2, 2.0
+KERNEL_MARGIN, DOUBT = 1.5, 2.0  # of the kernel's own error, and of what f's error says about it
 # |K_start - 2 K_middle + K_end| against the error of K_end that single steps show: a sixth bounds it for smooth
 # activations, while the kernel of kinked ones changes by many small jumps and follows no parabola.
 SMOOTH_BEND, KINKED_BEND = 1 / 6, 1 / 2
@@ -93,7 +96,8 @@ class Errors:
     @property
     def function(self) -> Tensor:
         """Estimated error of f, root mean square, (S,): what leaps did, with a margin for what estimates leave out."""
-        found = MARGIN * (rms(self._made) + rms(self._drift))
+        margin = MARGIN * (1.0 + UNCERTAINTY * self._kernel_moved)
+        found = margin * (rms(self._made) + rms(self._drift))
         return torch.where(self._leaping, found + RESOLUTION * self._moved + self._noise * self._size, 0.0)
 
     @property
@@ -103,7 +107,8 @@ class Errors:
         Where f is wrong so are the parameters: the kernel's change since the start is in doubt by as large a share.
         """
         doubt = (self.function / self._moved.clamp_min(1e-300)).clamp_max(1.0)
-        return torch.where(self._leaping, self._strayed + doubt * self._kernel_moved, 0.0)
+        found = KERNEL_MARGIN * self._strayed + DOUBT * doubt * self._kernel_moved
+        return torch.where(self._leaping, found, 0.0)
 
     def judge(self, leap: Leap, progress: Tensor) -> Verdict:
         """What a leap on trial did wrong, and whether it may; `progress` is its share of the whole path, (S,)."""

@@ -3,7 +3,7 @@
 At parameters theta with tangent kernel K = Theta/N, a rule's k steps move them by -J^T e / N, where e is a spectral
 filter of K applied to the cost's derivative (`rules`). First order takes J at the start of the leap. The midpoint
 method goes half the way first and takes J there, which makes it second order. Other costs than the squared error are
-linearized at the start of each leap, by the diagonal H of their second derivative.
+linearized at the start of each leap, by their second derivative H.
 
 The seeds of an ensemble share passes, not fates: each has its own time, chooses its own leaps and takes back its own
 mistakes. They wait for each other at the requested times only.

@@ -14,9 +14,8 @@ from ntk_core.finite.passes import Direction
 from ntk_core.finite.tangent import Features, tangent_kernel
 from ntk_core.products import times_vector
 from ntk_core.rules import GradientFlow, Momentum, Response, Rule
+from ntk_core.training.curvature import Curvature
 from ntk_core.training.modes import Modes
-
-FLATTEST = 1e-10  # second derivatives below this are lifted to it: the filter's limit there is a plain step
 
 
 @dataclass
@@ -64,12 +63,12 @@ class LinearPart:
         if velocity is not None:
             pushed = network.pushforward(features.done, [(1.0, velocity)])
             self.pushed = clean(pushed.double().flatten(1), alive)
-        f, y = outputs.double().flatten(1), y.double().flatten(1)
-        self._slope, self._y = clean(cost.derivative(f, y), alive), y
-        self.root = cost.second_derivative(f, y).nan_to_num(1.0).clamp_min(FLATTEST).sqrt()
+        f, self._y = outputs.double(), y.double()
+        self._slope = clean(cost.derivative(f, self._y).flatten(1), alive)
+        self.root = Curvature(cost, f, self._y)
         limit = {"dense_up_to": self.K.shape[-1]} if self.pushed is not None else {}
-        operator = self.root[:, :, None] * self.K * self.root[:, None, :]
-        self.modes = Modes((operator + operator.mT) / 2, self._slope / self.root, **limit)
+        operator = self.root.around(self.K)
+        self.modes = Modes((operator + operator.mT) / 2, self.root.over(self._slope), **limit)
 
     @property
     def largest(self) -> Tensor:
@@ -88,8 +87,8 @@ class LinearPart:
 
     def bent(self, kernel: Tensor, times: Tensor) -> Tensor:
         """How the change of f over the times (S,) bends to another kernel (S, P, P), to first order: (S, P)."""
-        change = self.root[:, :, None] * (kernel - self.K) * self.root[:, None, :]
-        return self.modes.perturbed(change, self.remaining(times)) / self.root
+        change = self.root.around(kernel - self.K)
+        return self.root.over(self.modes.perturbed(change, self.remaining(times)))
 
     def curved(self, outputs: Tensor, times: Tensor) -> Tensor:
         """How f moves over the times (S,) by what the cost's linearization leaves out until the outputs: (S, P).
@@ -98,16 +97,17 @@ class LinearPart:
         """
         if self._cost.name == "squared":
             return torch.zeros_like(self._outputs)
-        f = outputs.double().flatten(1)
-        rest = self._cost.derivative(f, self._y) - self._slope - self.root.square() * (f - self._outputs)
+        f = outputs.double()
+        linear = self._slope + self.root.times(self.root.times(f.flatten(1) - self._outputs))
+        rest = self._cost.derivative(f, self._y).flatten(1) - linear
         filtered = self.modes.act(
-            lambda values: self.rule.respond(values, _beside(times, values)).moved_r, rest / self.root
+            lambda values: self.rule.respond(values, _beside(times, values)).moved_r, self.root.over(rest)
         )
-        return -times_vector(self.K, self.root * filtered) / 2
+        return -times_vector(self.K, self.root.times(filtered)) / 2
 
     def decayed(self, error: Tensor, times: Tensor) -> Tensor:
         """What is left of an error of f (S, P) after the times (S,)."""
-        return self.modes.filtered(self.remaining(times), self.root * error) / self.root
+        return self.root.over(self.modes.filtered(self.remaining(times), self.root.times(error)))
 
     def move(self, times: Tensor, halfway: bool = False) -> Move:
         """The rule's movement over the times (S,), this linear part frozen; or to where such a leap is centred."""
@@ -120,9 +120,9 @@ class LinearPart:
 
             return values
 
-        signal = self.root * self.modes.act(filtered("halfway" if halfway else "moved_r"))
+        signal = self.root.times(self.modes.act(filtered("halfway" if halfway else "moved_r")))
         if self.pushed is not None:
-            drift = self.root * self.modes.act(filtered("moved_p"), self.root * self.pushed)
+            drift = self.root.times(self.modes.act(filtered("moved_p"), self.root.times(self.pushed)))
             signal = signal + (drift / 2 if halfway else drift)
         terms: list[Term] = [(1.0, self._direction(signal))]
         predicted = -times_vector(self.K, signal)
@@ -139,9 +139,9 @@ class LinearPart:
 
     def _final(self, filtered: Callable[[str], Callable[[Tensor], Tensor]]) -> Tensor:
         """The signal of what a leap adds to the velocity."""
-        final = self.root * self.modes.act(filtered("velocity_r"))
+        final = self.root.times(self.modes.act(filtered("velocity_r")))
         if self.pushed is not None:
-            final = final + self.root * self.modes.act(filtered("velocity_p"), self.root * self.pushed)
+            final = final + self.root.times(self.modes.act(filtered("velocity_p"), self.root.times(self.pushed)))
         return final
 
     def _direction(self, signal: Tensor) -> Direction:

@@ -54,10 +54,13 @@ class Modes:
 
     def perturbed(self, change: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
         """How function(K) r moves with K, to first order in its change (S, P, P): (S, P), by divided differences."""
-        mean = (self.values[:, :, None] + self.values[:, None, :]) / 2
-        apart = (self.values[:, :, None] - self.values[:, None, :]).abs() / 2
-        apart = torch.maximum(apart, NEARBY * self.values.amax(-1)[:, None, None].clamp_min(1e-300))
-        slopes = (function(mean + apart) - function(mean - apart)) / (2 * apart)
+        near = NEARBY * self.values.amax(-1)[:, None].clamp_min(1e-300)
+        f = function(self.values)
+        steep = (function(self.values + near) - function(self.values - near)) / (2 * near)
+        apart = self.values[:, :, None] - self.values[:, None, :]
+        close = apart.abs() < near[:, None]
+        slopes = (f[:, :, None] - f[:, None, :]) / torch.where(close, 1.0, apart)
+        slopes = torch.where(close, (steep[:, :, None] + steep[:, None, :]) / 2, slopes)
         inner = slopes * (self.basis.mT @ change @ self.basis)
         return times_vector(self.basis, times_vector(inner, times_vector(self.basis.mT, self.r)))
 

@@ -47,8 +47,8 @@ def train(
         times: increasing, the first may be 0; multiples of the rate except for gradient flow.
         rule: GradientDescent(rate), GradientFlow() or Momentum(rate, momentum); by default GradientDescent(1).
         method: "leaps" or "steps".
-        tolerance: error of f aimed at, relative to how far f has moved; > 0 and <= 1. What came of it is estimated in
-            `State.error`.
+        tolerance: error of f aimed at, relative to how far f has moved; > 0 and <= 1. Where a narrow network's kernel
+            changes by a fifth or more it may be missed; what came of it is estimated in `State.error`.
         kernel_tolerance: the largest error of the kernel, relative to it, that one leap may be estimated to make; > 0.
             `State.kernel_error` is the estimate for all of them.
         order: 1 or 2 (midpoint) for leaps; None lets the measured nonlinearity decide, leap by leap.

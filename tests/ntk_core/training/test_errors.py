@@ -103,3 +103,20 @@ def test_a_cost_that_bends_is_an_error_of_its_own():
     error = float((outcome[1] - outcome[0]).square().mean().sqrt())
     assert 1e-6 < error <= float(state.error[0]) < 0.1
     assert int(state.leaps[0]) < 100
+
+
+def test_outputs_that_a_cost_couples_are_leapt_with_its_whole_second_derivative():
+    """Cross-entropy over three classes, whose Hessian is singular, against single steps."""
+    X = torch.randn(9, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+    y = torch.eye(3, dtype=torch.float64)[torch.arange(9) % 3]
+    outcome = []
+    for method in ("steps", "leaps"):
+        network = Network.init(Architecture(3, 200, "tanh", n_out=3), [0, 1], dtype=torch.float64, weights="dense")
+        before = network(X)
+        options = {"rule": GradientDescent(0.5), "cost": "cross_entropy", "method": method}
+        state = last(network, X, y, [0.0, 60.0], **options)
+        outcome.append(network(X))
+    error = (outcome[1] - outcome[0]).square().mean((1, 2)).sqrt()
+    assert (error <= state.error).all()
+    assert (error < 0.01 * (outcome[0] - before).square().mean((1, 2)).sqrt()).all()
+    assert state.leaps.max() < 60
