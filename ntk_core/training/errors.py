@@ -82,9 +82,20 @@ class Errors:
         smooth: whether the activation has no kink.
         tolerance: a leap may make this error of f, relative to how far f has moved.
         kernel_tolerance: a leap may make this error of the kernel, relative to it.
+        lasting: how many steps a velocity lasts, 1 / (1 - mu): for as long it carries on what it has of an error, and
+            a leap under way is not centred at its middle. Measured like the margins.
     """
 
-    def __init__(self, outputs: Tensor, kernel: Tensor, smooth: bool, tolerance: float, kernel_tolerance: float):
+    def __init__(
+        self,
+        outputs: Tensor,
+        kernel: Tensor,
+        smooth: bool,
+        tolerance: float,
+        kernel_tolerance: float,
+        lasting: float = 1.0,
+    ):
+        self._lasting = lasting
         self._first, self._first_kernel = outputs.double().flatten(1), kernel
         self.tolerance, self.kernel_tolerance = tolerance, kernel_tolerance
         self._noise = NOISE * torch.finfo(outputs.dtype).eps
@@ -96,7 +107,7 @@ class Errors:
     @property
     def function(self) -> Tensor:
         """Estimated error of f, root mean square, (S,): what leaps did, with a margin for what estimates leave out."""
-        margin = MARGIN * (1.0 + UNCERTAINTY * self._kernel_moved)
+        margin = MARGIN * self._lasting**0.5 * (1.0 + UNCERTAINTY * self._kernel_moved)
         found = margin * (rms(self._made) + rms(self._drift))
         return torch.where(self._leaping, found + RESOLUTION * self._moved + self._noise * self._size, 0.0)
 
@@ -107,7 +118,7 @@ class Errors:
         Where f is wrong so are the parameters: the kernel's change since the start is in doubt by as large a share.
         """
         doubt = (self.function / self._moved.clamp_min(1e-300)).clamp_max(1.0)
-        found = KERNEL_MARGIN * self._strayed + DOUBT * doubt * self._kernel_moved
+        found = KERNEL_MARGIN * self._lasting * self._strayed + DOUBT * doubt * self._kernel_moved
         return torch.where(self._leaping, found, 0.0)
 
     def judge(self, leap: Leap, progress: Tensor) -> Verdict:

@@ -22,7 +22,7 @@ from ntk_core.finite.network import Network
 from ntk_core.finite.passes import Direction
 from ntk_core.finite.tangent import Features
 from ntk_core.progress import checkpoint
-from ntk_core.rules import Rule
+from ntk_core.rules import Momentum, Rule
 from ntk_core.training.errors import Errors, Leap, Verdict, finite
 from ntk_core.training.linear_part import LinearPart, Move, matrix
 from ntk_core.training.state import State
@@ -69,7 +69,8 @@ class Leaper:
         self.leaps, self.rejected, self.tries = (torch.zeros(S, dtype=torch.long) for _ in range(3))
         self.here = self._linear_part(features, None, self._alive)
         smooth = network.arch.sigma.smooth
-        self.errors = Errors(features.done.outputs, self.here.K, smooth, tolerance, kernel_tolerance)
+        lasting = 1 / (1 - rule.momentum) if isinstance(rule, Momentum) else 1.0
+        self.errors = Errors(features.done.outputs, self.here.K, smooth, tolerance, kernel_tolerance, lasting)
 
     def run(self, goals: list[float]) -> Iterator[State]:
         """Yields a state after every round of leaps and at every goal."""

@@ -20,16 +20,19 @@ def last(network, X, y, times, **options):
 
 
 def drawn(index):
-    """An architecture, a seed, inputs, targets, a rule within its limit, and a time."""
+    """An architecture, a seed, inputs, targets, a rule within 0.9 of its limit, and a time; wide ones are shallow."""
     source = np.random.default_rng(index)
-    width, N = int(np.exp(source.uniform(np.log(5), np.log(250)))), int(source.integers(2, 30))
-    beta, depth = float(source.choice([0.0, 0.1, 1.0])), int(source.integers(2, 5))
+    width, N = int(np.exp(source.uniform(np.log(5), np.log(2000)))), int(source.integers(2, 61))
+    beta, depth = float(source.choice([0.1, 1.0])), int(source.integers(2, 5 if width < 300 else 3))
     arch = Architecture(depth, width, str(source.choice(NAMES)), beta)
     X = torch.tensor(source.standard_normal((N, 2)))
-    y = float(source.choice([0.3, 1.0])) * X[:, 0] * X[:, 1]
+    y = float(source.choice([0.3, 1.0, 3.0])) * X[:, 0] * X[:, 1]
     kernel = Network.init(arch, index, dtype=torch.float64, weights="dense").tangent_kernel(X)
-    rate = float(source.uniform(0.02, 0.7)) * 2 / float(torch.linalg.eigvalsh(kernel / N).max())
-    return arch, index, X, y, GradientDescent(rate), rate * int(source.integers(20, 90))
+    largest = 2 / float(torch.linalg.eigvalsh(kernel / N).max())
+    mu = float(source.choice([0.0, 0.0, 0.0, 0.5, 0.9]))
+    rate = float(source.uniform(0.02, 0.9)) * largest
+    rule = Momentum(rate * (1 - mu), mu) if mu else GradientDescent(rate)
+    return arch, index, X, y, rule, rule.rate * int(source.integers(20, 90))
 
 
 def compared(index):
@@ -48,8 +51,8 @@ def compared(index):
 
 
 def test_estimates_bound_the_errors_of_drawn_networks():
-    found = np.array([pair for pair in map(compared, range(1000, 1070)) if pair is not None])
-    assert len(found) > 50
+    found = np.array([pair for pair in map(compared, range(45)) if pair is not None])
+    assert len(found) > 35
     floor = 1e-12  # both sides' rounding
     of_f, of_kernel = ((found[:, k] + floor) / (found[:, k + 1] + floor) for k in (0, 2))
     assert (of_f < 1).sum() <= 0.02 * len(found) + 1, np.sort(of_f)[:5]
