@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 BATCH_BYTES = {"cpu": 1 << 28, "cuda": 1 << 31}  # of networks trained together: they share the cost of small steps
 OPERATIONS = {"dense": 30, "sampled": 120}  # small operations a layer and pass
+DECOMPOSITIONS, OF_VELOCITY = 40, 600  # small operations a leap: of the kernel, and of a heavy ball's velocity
+SWING = 0.06  # of a leap's usual work for each step that a velocity lasts
 DRAWS_PER_SECOND = 1.5e8
 EIGEN_SECONDS = 1.2e-9  # of N x N in float64, times N^3
 
@@ -35,15 +37,29 @@ class Work:
         """ "steps" or "leaps"."""
         if self.spec.method != "auto":
             return self.spec.method
-        # A leap costs a kernel besides its pass: for a handful of steps plain descent is as good, and exact.
-        return "steps" if self.spec.rule != "gradient_flow" and self.spec.steps <= 2 * len(self.spec.times) else "leaps"
+        if self.spec.rule == "gradient_flow":
+            return "leaps"
+        # A leap costs a kernel besides its pass: for a handful of steps plain descent is as good, and exact. So it is
+        # for a heavy ball that swings long; its steps need stored weights, though.
+        few = 2 * len(self.spec.times)
+        if self.spec.rule == "momentum" and self.weights == "dense":
+            few = max(few, 2 * self._leap_passes)
+        return "steps" if self.spec.steps <= few else "leaps"
 
     @property
     def passes(self) -> float:
         """Forward and backward passes over the training points."""
         if self.method == "steps":
             return float(self.spec.steps)
-        return 1.7 * (1.2 / math.sqrt(self.spec.tolerance) + len(self.spec.times) - 1)
+        return self._leap_passes
+
+    @property
+    def _leap_passes(self) -> float:
+        """Passes by leaps, measured; a heavy ball swings 1 / (1 - mu) steps long, and leaps follow every swing."""
+        passes = 1.7 * (1.2 / math.sqrt(self.spec.tolerance) + len(self.spec.times) - 1)
+        if self.spec.rule != "momentum":
+            return passes
+        return min(passes * max(1.0, SWING / (1 - self.spec.momentum)), 1.7 * self.spec.steps)
 
     @property
     def hidden(self) -> int:
@@ -89,7 +105,9 @@ class Work:
     def operations(self) -> float:
         """Small operations, whose cost is their number: shared by a batch of seeds."""
         rounds = self.passes + len(self.spec.times)
-        decompositions = 40 if self.method == "leaps" else 0
+        decompositions = 0 if self.method == "steps" else DECOMPOSITIONS
+        if decompositions and self.spec.rule == "momentum":
+            decompositions += OF_VELOCITY
         return rounds * (OPERATIONS[self.weights] * self.spec.depth + decompositions) / self.batch
 
     def decomposed(self) -> float:

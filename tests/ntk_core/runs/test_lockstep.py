@@ -184,3 +184,17 @@ def test_units_are_dealt_out_whole_and_evenly(workers):
 
 def test_sampling_follows_few_points_more_closely():
     assert budget.sampling_tolerance(spec(), 4) < budget.sampling_tolerance(spec(), 100) < spec().tolerance
+
+
+def test_a_heavy_ball_that_swings_long_is_planned_as_long_and_goes_step_by_step():
+    """Leaps would follow every swing; sampled weights have no other way, and are told to take longer."""
+    fields = {"widths": (200,), "rule": "momentum", "learning_rate": 0.1, "time": 50.0}
+
+    def planned(mu, **more):
+        plan = plan_training(spec(**fields, momentum=mu, **more), 4, 10, 2)
+        return plan.groups[0].method, plan.seconds
+
+    assert planned(0.9)[0] == "leaps"
+    assert planned(0.999)[0] == "steps"
+    assert planned(0.999, weights="sampled")[0] == "leaps"
+    assert planned(0.999, weights="sampled")[1] > 5 * planned(0.9, weights="sampled")[1]
