@@ -85,7 +85,8 @@ def render(view: View) -> None:
 
 def _typed(view: View, resolved: Resolved) -> dict[str, str]:
     """What is wrong with a text that is being typed, by control: it is said below its field."""
-    texts = [c.name for c in view.table if c.kind == "text" and (c.shown_if is None or c.shown_if(resolved.values))]
+    shown = (c for c in view.table if c.shown_if is None or c.shown_if(resolved.values))
+    texts = [c.name for c in shown if c.kind == "text" and c.group == "main"]
     return {name: p for name in texts for p in resolved.problems if p.startswith(f"{name}:")}
 
 
