@@ -126,7 +126,7 @@ class TestBadInput:
         [
             (b"", "spec: the file is empty; it must be a JSON object with the fields of a spec"),
             (b"[]", "spec: the file must be a JSON object with the fields of a spec, got a list"),
-            (b"{}", "experiment: '' is not known; choose one of circle, components, conditioning"),
+            (b"{}", "experiment: '' is not known; choose one of any_cost, circle, components"),
             (b"{'a': 1}", "spec: the file is not JSON (line 1, column 2: expecting property name"),
             (b" " * 3_000_000, "spec: a file of 1,000,000 bytes at most is read, got 1,000,001"),
             (b'{"experiment": "circle", "fog": 3}', "fog: extra inputs are not permitted, got 3"),
