@@ -143,7 +143,7 @@ class Momentum:
         step = torch.stack([torch.stack(row, -1) for row in rows], -2)
         power = _power(step, torch.as_tensor(k, device=values.device).expand(values.shape))
         kept = mu**k
-        half = (k - 1) / (2 * k) if isinstance(k, int) else (k - 1).clamp_min(0) / (2 * k).clamp_min(1)
+        half = max(k - 1, 0) / max(2 * k, 1) if isinstance(k, int) else (k - 1).clamp_min(0) / (2 * k).clamp_min(1)
         return Response(
             moved_r=power[..., 3, 0],
             halfway=power[..., 3, 0] * half,
