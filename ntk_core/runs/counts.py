@@ -41,7 +41,7 @@ class Work:
             return "leaps"
         # A leap costs a kernel besides its pass: for a handful of steps plain descent is as good, and exact. So it is
         # for a heavy ball that swings long; its steps need stored weights, though.
-        few = 2 * len(self.spec.times)
+        few = 2.0 * len(self.spec.times)
         if self.spec.rule == "momentum" and self.weights == "dense":
             few = max(few, 2 * self._leap_passes)
         return "steps" if self.spec.steps <= few else "leaps"
