@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from app.charts import style
 from app.charts.entry import Entry
 
-WANTED = {"moves", "error", "kernel_error", "diverged"}
+WANTED = {"moves", "error", "kernel_error", "diverged", "largest"}
 
 
 def told(entry: Entry, time: float) -> list[str]:
@@ -32,11 +34,28 @@ def _width(entry: Entry, index: int, values: dict[str, np.ndarray]) -> str:
         words.append(f"estimated error of f {error.max():.1g}")
     if leaped and kernel.size:
         words.append(f"of Θ {_percent(kernel.max())}")
-    lost = np.flatnonzero(values["diverged"] > 0)
-    if lost.size:
-        seeds = ", ".join(str(entry.spec.seed + int(k)) for k in lost[:6]) + (", …" if lost.size > 6 else "")
-        words.append(f"diverged: seed{'s' * (lost.size > 1)} {seeds}")
+    lost, beyond = values["diverged"] > 0, _beyond(entry.spec, values["largest"])
+    if lost.any():
+        words.append(f"diverged: {_seeds(entry, lost)}")
+    if (beyond & ~lost).any():
+        words.append(f"rate above what their own kernels bear at t = 0: {_seeds(entry, beyond & ~lost)}")
     return ", ".join(words)
+
+
+def _beyond(spec: Any, largest: np.ndarray) -> np.ndarray:
+    """Whose learning rate is above 2 (1 + mu) / lambda of their own kernels, which in narrow networks exceed the
+    limit's; costs other than the squared one have other bounds.
+    """
+    if spec.rule == "gradient_flow" or getattr(spec, "drive", "squared") != "squared":
+        return np.zeros(largest.shape, bool)
+    mu = spec.momentum if spec.rule == "momentum" else 0.0
+    return spec.learning_rate * np.nan_to_num(largest) >= 2 * (1 + mu)
+
+
+def _seeds(entry: Entry, which: np.ndarray) -> str:
+    found = np.flatnonzero(which)
+    listed = ", ".join(str(entry.spec.seed + int(k)) for k in found[:6]) + (", …" if found.size > 6 else "")
+    return f"seed{'s' * (found.size > 1)} {listed}"
 
 
 def _percent(share: float) -> str:

@@ -72,6 +72,7 @@ PER_NETWORK = {
     "moves": Variable(NETWORK, "leaps taken so far, or steps where there are no leaps"),
     "error": Variable(NETWORK, "estimated error of f by leaping, root mean square over the training points"),
     "kernel_error": Variable(NETWORK, "estimated error of the tangent kernel by leaping, relative"),
+    "largest": Variable(NETWORK, "largest eigenvalue of the network's own kernel Theta_0(X, X)/N"),
 }
 
 
@@ -106,6 +107,7 @@ def increment(update: Update, **values: Any) -> Increment:
         "moves": each(state.moves),
         "error": each(state.error),
         "kernel_error": each(state.kernel_error),
+        "largest": each(update.largest),
     }
     place = {"time": update.index} | dict(update.unit.place)
     return Increment(place, common | {name: numbers(value) for name, value in values.items()}, update.progress)

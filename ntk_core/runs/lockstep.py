@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ntk_core.runs.parts import Part
     from ntk_core.runs.spec import TrainingSpec
 
+MOST_JUDGED = 600  # outputs on the training points, of the kernels whose eigenvalues tell what rate is stable
 Target = Any  # array (N,) or (N, n_out), or a function of the untrained network that returns (S, N, n_out)
 
 
@@ -41,6 +42,8 @@ class Update:
         targets: y, (S, N, n_out).
         outputs: f on the training inputs, (S, N, n_out); NaN where a seed has diverged.
         state: where its training is: leaps, estimated errors, which seeds diverged.
+        largest: the largest eigenvalue of Theta_0(X, X)/N of every network's own kernel, (S,), which bounds its
+            learning rate; NaN where there are more than `MOST_JUDGED` outputs on the training points.
         progress: share of the predicted work of all groups, 0 to 1.
     """
 
@@ -51,6 +54,7 @@ class Update:
     targets: Tensor
     outputs: Tensor
     state: State
+    largest: Tensor
     progress: float
 
 
@@ -63,6 +67,7 @@ class _Group:
     network: Network | None = None
     targets: Tensor | None = None
     states: Iterator[State] = field(default_factory=lambda: iter(()))
+    largest: Tensor | None = None
 
 
 class _Drive(NamedTuple):
@@ -127,6 +132,7 @@ def train_together(
                 _draw(group, spec, plan, X, target, points, n_in, drive)
             assert group.network is not None
             assert group.targets is not None
+            assert group.largest is not None
             share = group.unit.seconds / len(spec.times)
             state = _advance(group, index, spec.times, done / work, share / work)
             done += share
@@ -138,6 +144,7 @@ def train_together(
                 group.targets,
                 state.outputs,
                 state,
+                group.largest,
                 progress=min(1.0, done / work),
             )
 
@@ -165,7 +172,21 @@ def _draw(
         points=np.concatenate([X, points]),
     )
     group.targets = check_targets(target(group.network) if callable(target) else target, group.network, len(X))
+    group.largest = _largest(group.network, X, group.unit.last - group.unit.first)
     group.states = _training(group.network, group.targets, X, spec, group.plan.method, drive)
+
+
+def _largest(network: Network, X: Any, seeds: int) -> Tensor:
+    """The largest eigenvalue of every network's own kernel over N, (S,); leaves no trace in sampled weights."""
+    size = len(X) * network.arch.n_out
+    if size > MOST_JUDGED:
+        return torch.full((seeds,), torch.nan, dtype=torch.float64)
+    with network.looking():
+        kernel = network.tangent_kernel(X)
+    if kernel.ndim == 5:  # (S, N, N, n_out, n_out)
+        kernel = kernel.transpose(2, 3).reshape(seeds, size, size)
+    kernel = kernel.double().cpu().nan_to_num(posinf=0.0, neginf=0.0)
+    return torch.linalg.eigvalsh(kernel)[:, -1] / len(X)
 
 
 def _training(

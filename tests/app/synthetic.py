@@ -82,6 +82,7 @@ def increments(spec: Any, index: int, widths: range) -> list[Increment]:
     history = number + 0.3 + times[index] / (100 * (1 + times[-1]))
     values: dict[str, Any] = {
         "cost": 0.2 * history, "error": 0.001 + 0 * history, "kernel_error": 0.01 + 0 * history,
+        "largest": 0.1 + 0 * history,
         "moves": np.full((n, s), float(index)), "diverged": np.zeros((n, s), bool),
     }  # fmt: skip
     if spec.experiment == "components":

@@ -346,3 +346,16 @@ def test_the_summary_says_how_networks_were_trained():
     result["error"][:] = 0.0
     assert charts.summary([entry], spec.times[3]).startswith("n = 50: 3 steps, exact")
     assert charts.summary([entry], 0.0) == ""
+
+
+def test_a_rate_that_a_networks_own_kernel_does_not_bear_is_said():
+    """At lambda = 2.5 the limit is 2 / 2.5 = 0.8 for plain steps, and 1.52 with a momentum of 0.9."""
+    spec = experiments.load("circle").Spec(widths=(50, 1000), seeds=4, learning_rate=1.0)
+    theory, result = synthetic.theory(spec), synthetic.result(spec, 3)
+    result["largest"][:, 0, 1:3] = 2.5
+    told = charts.summary([charts.Entry(spec, theory, result)], spec.times[3])
+    assert told.count("rate above what their own kernels bear at t = 0: seeds 1, 2;") == 1
+    assert told.count("rate above") == 1
+    for more in ({"rule": "momentum", "momentum": 0.9}, {"rule": "gradient_flow"}, {"learning_rate": 0.7}):
+        other = charts.Entry(spec.model_copy(update=more), theory, result)
+        assert "rate above" not in charts.summary([other], spec.times[3])

@@ -8,7 +8,7 @@ import torch
 
 from ntk_core import Architecture, Network
 from ntk_core.progress import listening
-from ntk_core.runs import machine
+from ntk_core.runs import lockstep, machine
 from ntk_core.runs import plan as budget
 from ntk_core.runs.lockstep import train_together
 from ntk_core.runs.parts import Part, spread, units
@@ -198,3 +198,30 @@ def test_a_heavy_ball_that_swings_long_is_planned_as_long_and_goes_step_by_step(
     assert planned(0.999)[0] == "steps"
     assert planned(0.999, weights="sampled")[0] == "leaps"
     assert planned(0.999, weights="sampled")[1] > 5 * planned(0.9, weights="sampled")[1]
+
+
+@pytest.mark.parametrize("n_out", [1, 2])
+def test_the_largest_eigenvalue_is_that_of_every_networks_own_kernel(n_out):
+    made = spec(widths=(20,), time=2.0, snapshots=2)
+    updates = list(train_together(made, X, np.zeros((4, n_out)), n_in=2, n_out=n_out))
+    at_first, later = updates
+    assert torch.equal(at_first.largest, later.largest)
+    for k in range(3):
+        kernel = Network.init(Architecture(made.depth, 20, n_in=2, n_out=n_out), k).tangent_kernel(X)
+        kernel = kernel.reshape(4, 4, n_out, n_out)
+        full = np.empty((4 * n_out, 4 * n_out))
+        for i, j, a, b in np.ndindex(4, 4, n_out, n_out):
+            full[n_out * i + a, n_out * j + b] = kernel[i, j, a, b]
+        assert float(at_first.largest[k]) == pytest.approx(np.linalg.eigvalsh(full)[-1] / 4, rel=1e-5)
+
+
+def test_looking_at_kernels_beforehand_changes_nothing_in_training(monkeypatch):
+    made = spec(widths=(300,), weights="sampled", time=10.0)
+    ends = []
+    for most in (600, 0):
+        monkeypatch.setattr(lockstep, "MOST_JUDGED", most)
+        *_, end = train_together(made, X, Y, n_in=2)
+        ends.append(end)
+    assert torch.isfinite(ends[0].largest).all()
+    assert torch.isnan(ends[1].largest).all()
+    assert torch.equal(ends[0].outputs, ends[1].outputs)
