@@ -334,7 +334,8 @@ def _colour(entry: Entry, j: int) -> str:
 
 
 def _angle(angle: float) -> str:
-    return f"angle {angle / np.pi:g}π at first"
+    share = angle / np.pi
+    return f"angle {'' if share == 1 else f'{share:g}'}π at first"
 
 
 def _depth_axis() -> dict[str, Any]:

@@ -45,7 +45,7 @@ def _only(measure: str, panel: Panel) -> Panel:
 _BY_MEASURE = {
     "spread": {
         "spread": Panel(
-            "Spread of Θ₀(x₀, x₀) over seeds falls like n^(−1/2)", "main",
+            "Spread of Θ₀(x₀, x₀) over seeds falls like 1/√n", "main",
             "Standard deviation of the kernel relative to its mean, against width, one series a depth, both axes "
             "logarithmic.", pictures.spread,
         ),
@@ -76,7 +76,7 @@ _BY_MEASURE = {
             pictures.trained("hidden_weights", "rms change of a weight", -1.0),
         ),
         "activations": Panel(
-            "Hidden activations move like n^(−1/2)", "foot",
+            "Hidden activations move like 1/√n", "foot",
             "Root mean square change of hidden activations against width, both axes logarithmic.",
             pictures.trained("activations", "rms change of an activation", -0.5),
         ),

@@ -50,7 +50,7 @@ def _functions(entries: Sequence[Entry], time: float, options: Mapping[str, Any]
             name = entry.named("first random functions f⁽ᵖ⁾")
             traces.append(style.lines(arrays.curves(gamma, drawn), name, style.MUTED, width=1, dash="dot"))
             low, high = min(low, float(drawn.min())), max(high, float(drawn.max()))
-        name = entry.named(f"{_count(entry.spec.functions)} fθ")
+        name = entry.named(f"fθ of {_count(entry.spec.functions)}")
         hover = {"hovertemplate": "γ = %{x:.3f}<br>f = %{y:.4f}"}
         colour = style.COLOURS[entry.first % 6]
         wanted = entry.named("kernel gradient descent with K")
@@ -83,7 +83,7 @@ def _convergence(entries: Sequence[Entry], time: float, options: Mapping[str, An
         count, error, exact = (entry.theory[name] for name in ("count", "error", "expected_error"))
         shown += [error, exact]
         hover = {"hovertemplate": "P = %{x:,}<br>%{y:.3g}"}
-        name = entry.named("exact root mean square, ∝ P^(−1/2)")
+        name = entry.named("exact root mean square, ∝ 1/√P")
         traces.append(style.line(count, exact, name, style.INK, width=3, **hover))
         each = np.broadcast_to(count, error.shape).ravel()
         name = entry.named(f"{len(error)} draws; {_slope(count, error)}")
@@ -106,7 +106,7 @@ def _gap(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> d
         j = _index(entry.theory, time)
         now = entry.named("now")
         traces.append(style.points(times[j : j + 1], gap[j : j + 1], now, colour, "diamond", hovertemplate=hover))
-    y = style.axis("root mean square of the difference", rangemode="tozero")
+    y = style.axis("rms difference", rangemode="tozero")
     return {"data": traces, "layout": style.layout(style.axis("time t of gradient flow"), y)}
 
 
@@ -138,7 +138,7 @@ PANELS = {
         "Kernel K and its approximation by P random functions, against the angle on the circle.", _kernel,
     ),
     "convergence": Panel(
-        "K̃ approaches K like P^(−1/2)", "side",
+        "K̃ approaches K like 1/√P", "side",
         "Relative error of the approximate kernel against the number of functions, both axes logarithmic.",
         _convergence,
     ),

@@ -24,8 +24,8 @@ TABLE = (
     Control(
         "measure", "choice", "What is measured", "",
         options={
-            "spread": "the kernel's spread at initialization", "training": "what training changes",
-            "outputs": "the law of the outputs", "depth": "order, edge and chaos in depth",
+            "spread": "the kernel's spread", "training": "what training changes",
+            "outputs": "the law of the outputs", "depth": "order and chaos in depth",
         },
     ),
     Control(

@@ -44,8 +44,8 @@ class Spec(ExperimentSpec):
     widths: tuple[TrainedWidth, ...] = Field((64, 128, 256, 512), min_length=1, max_length=6)
     depth: int = Field(3, ge=2, le=12, description="weight matrices")
     activation: ActivationName = "tanh"
-    beta: float = Field(0.1, ge=0, le=2)
-    w_std: float = Field(1.0, ge=0.25, le=3, description="standard deviation of the weights; the paper's is 1")
+    beta: float = Field(0.1, ge=0, le=1)
+    w_std: float = Field(1.0, ge=0.25, le=2, description="standard deviation of the weights; the paper's is 1")
     points: Points = Field("even", description="the paper's four points, or evenly spaced ones")
     n_train: int = Field(8, ge=1, le=64, description="how many even points")
     target: Target = Field("square", description="target at the even points")

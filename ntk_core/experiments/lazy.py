@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 CELLS = ("time", "parametrization", "alpha", "width", "seed")
 ONE_RATE = "standard_one_rate"
+HALF_NORM = 0.5  # |x|^2 / n_0 on the circle
 
 
 def theory(spec: Spec) -> Theory:
@@ -82,11 +83,13 @@ def stable_rate(spec: Spec) -> float:
 
 @lru_cache(maxsize=8)
 def _ensemble(arch: Architecture, gamma: tuple[float, ...], y: tuple[float, ...], one_rate: bool) -> InfiniteEnsemble:
-    """The limit from f_0 = 0 under the paper's kernel, or the one that trains at one rate."""
+    """The limit from f_0 = 0 under the paper's kernel, or the one that trains at one rate; may refuse `w_std`."""
     from ntk_core.finite.parametrizations import limiting_speeds
+    from ntk_core.limit.depth_path import check_growth
     from ntk_core.limit.ensemble import InfiniteEnsemble
     from ntk_core.limit.layer_speeds import kernel_with_speeds
 
+    check_growth(arch, HALF_NORM)
     speeds = limiting_speeds(ONE_RATE if one_rate else "ntk", arch)
     return InfiniteEnsemble(
         arch, data.circle(gamma), y, kernel=lambda X, X2: kernel_with_speeds(arch, speeds, X, X2), prior="zero"

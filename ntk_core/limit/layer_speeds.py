@@ -18,6 +18,7 @@ import numpy as np
 from ntk_core.architecture import Architecture
 from ntk_core.duals.closed_forms import Floats
 from ntk_core.limit.kernels import checked_inputs
+from ntk_core.limit.recursion import Recursion
 
 COINCIDENT = 1e-12  # largest difference of coordinates
 
@@ -39,17 +40,17 @@ def kernel_with_speeds(arch: Architecture, speeds: Sequence[tuple[float, float]]
         raise ValueError(f"speeds: a pair of numbers >= 0 is needed for each of {arch.depth} layers")
     left = checked_inputs(arch, X, "X")
     right = left if X2 is None else checked_inputs(arch, X2, "X2")
-    w2, b2, duals = arch.w_std**2, arch.beta**2, arch.sigma.duals
+    both = Recursion(arch, left, right)
+    w2, b2 = arch.w_std**2, arch.beta**2
+    everything = slice(0, len(left)), slice(0, len(right))
     # Nearer pairs are one point: a correlation of 1 but for rounding costs kinks half of their digits.
     same = np.abs(left[:, None] - right[None]).max(2) <= COINCIDENT
-    q_u, q_v = (w2 * np.einsum("ij,ij->i", side, side) / arch.n_in + b2 for side in (left, right))
-    products = w2 * left @ right.T / arch.n_in
-    sigma, theta = products + b2, table[0, 0] * products + table[0, 1] * b2
-    for weights, biases in table[1:]:
-        rows, columns = (q.ravel() for q in np.broadcast_arrays(q_u[:, None], q_v[None]))
-        value, slope = (part.reshape(sigma.shape) for part in duals.both(rows, columns, sigma.ravel()))
-        (own_u, own_slope), (own_v, _) = duals.diagonal(q_u), duals.diagonal(q_v)
-        value = w2 * np.where(same, own_u[:, None], value)
-        theta = w2 * theta * np.where(same, own_slope[:, None], slope) + weights * value + biases * b2
-        sigma, q_u, q_v = value + b2, w2 * own_u + b2, w2 * own_v + b2
+    sigma = both.left @ both.right.T
+    theta = table[0, 0] * (sigma - b2) + table[0, 1] * b2
+    for tile, (side, _), (weights, biases) in zip(both.layers, both.sides, table[1:], strict=True):
+        value, slope = tile(*everything, np.where(same, 0.0, sigma))
+        own_value, own_slope = (part[:, None] for part in side.diagonal)
+        value = w2 * np.where(same, own_value, value)
+        theta = w2 * theta * np.where(same, own_slope, slope) + weights * value + biases * b2
+        sigma = value + b2
     return theta
