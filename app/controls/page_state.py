@@ -57,8 +57,7 @@ def read(page: str, experiment: str, table: Sequence[Control]) -> tuple[Resolved
         return _adopt(page, experiment, table, values, problems), False
     if arriving:
         return _adopt(page, experiment, table, saved, []), False
-    held = {c.name: state.get(widgets.state_key(page, c.name)) for c in table}
-    values, problems = controls.from_widgets(table, held, saved)
+    values, problems = controls.from_widgets(table, _held(page, table), saved)
     resolved = controls.resolve(experiment, table, values, saved)
     wrong = [*problems, *resolved.problems]
     # A run of the script that was interrupted before its widgets were drawn has lost what they held.
@@ -112,8 +111,13 @@ def _foreign(page: str, table: Sequence[Control], query: Mapping[str, Any], save
     recent = [old for at, old in state.get(f"{page}:past", []) if time.monotonic() - at < STALE_SECONDS]
     if query in recent:
         return False
-    held = {c.name: state.get(widgets.state_key(page, c.name)) for c in table}
-    return controls.from_widgets(table, held, saved)[0] == saved
+    return controls.from_widgets(table, _held(page, table), saved)[0] == saved
+
+
+def _held(page: str, table: Sequence[Control]) -> dict[str, Any]:
+    """What the widgets hold; those that are not shown hold nothing, which is not an empty choice."""
+    keys = {c.name: widgets.state_key(page, c.name) for c in table}
+    return {name: st.session_state[key] for name, key in keys.items() if key in st.session_state}
 
 
 def _adopt(

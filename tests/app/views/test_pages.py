@@ -143,6 +143,18 @@ def test_no_digit_chosen_gives_a_sentence_and_no_training(engine):
     assert button(at, "Train").disabled
 
 
+def test_a_list_whose_control_is_not_shown_stays_what_it_was(engine):
+    """Streamlit forgets what a widget held that it does not draw: that is not an empty choice."""
+    at = page("components", digits="3,7")
+    at.selectbox(key="components.data").set_value("gaussian").run()
+    for count in (3, 4, 5):
+        at.number_input(key="components.seeds").set_value(count).run()
+        assert sentences(at) == []
+        assert not button(at, "Train").disabled
+    at.selectbox(key="components.data").set_value("digits").run()
+    assert at.session_state["components.digits"] == [3, 7]
+
+
 def test_a_width_that_is_no_number_gives_a_sentence(engine):
     at = page("circle")
     at.session_state["circle.widths"] = ["500", "wide"]
