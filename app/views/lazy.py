@@ -100,11 +100,12 @@ A thin curve is a network trained on the points, dashed is the same network with
 thick the limit: **lazy** networks follow the dashed curve, others learn **features**, and then the kernel moves and
 turns to the target. The alignment $y^\top\Theta_t y / (|\Theta_t|\,|y|^2)$ is 1 where the kernel is $y y^\top$.
 
-In the paper's parametrization the kernel moves like $1/n$ (theorem 2). The standard one, $w \sim N(0, 1/n_\ell)$, with
-learning rates $1/n_\ell$ trains exactly alike (the remark of section 2); with one rate $1/n$ its first layer and biases
-hardly learn, and its limit has a kernel of its own. Maximal update (muP: Yang and Hu 2021; mean-field with one hidden
-layer) starts from the kernel $\Theta_\infty$ too but moves it at every width: it is the paper's network with output
-scale $\alpha = n^{-1/2}$. Large $\alpha$ is lazy at any width, like $1/\alpha$ (Chizat, Oyallon and Bach 2019).
+In the paper's parametrization the kernel stands still in the limit (theorem 2), and before it moves like $1/n$. The
+standard one, $w \sim N(0, 1/n_\ell)$, with learning rates $1/n_\ell$ trains exactly alike (the remark of section 2);
+with one rate $1/n$ its first layer and biases hardly learn, and its limit has a kernel of its own. Maximal update (muP:
+Yang and Hu 2021; mean-field with one hidden layer) starts from the kernel $\Theta_\infty$ too but moves it at every
+width: it is the paper's network with output scale $\alpha = n^{-1/2}$. Large $\alpha$ is lazy at any width, like
+$1/\alpha$ (Chizat, Oyallon and Bach 2019).
 
 Outputs are $\alpha (f - f_0)$ and learning rates are divided by $\alpha^2$, so that all keep one pace. Dotted lines
 have the slope of the law: −1 where lazy, 0 in muP against width.

@@ -53,7 +53,7 @@ class Spec(ExperimentSpec):
     seed: int = Field(0, ge=0, le=2**31 - 1, description="the first seed; network k uses seed + k")
     learning_rate: float = Field(1.0, gt=0, le=1000, description="in the paper's parametrization, before 1/alpha^2")
     time: float = Field(100.0, gt=0, description="t = steps x learning rate")
-    snapshots: int = Field(17, ge=2, le=100, description="output times, t = 0 included")
+    snapshots: int = Field(13, ge=2, le=100, description="output times, t = 0 included")
     angles: int = Field(73, ge=9, le=501, description="points of the curves, from -pi to pi")
     device: Literal["auto", "cpu", "cuda"] = "auto"
 

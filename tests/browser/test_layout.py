@@ -16,6 +16,7 @@ FULL = {
     "circle": "circle?widths=64,512&seeds=4&n_train=50&time=160&snapshots=8&initial=1&nngp=1&paper=1&band=1",
     "function_space": "function_space?widths=64,512&seeds=4&time=300&snapshots=8&gp=1&paper=1&band=1",
     "components": "components?widths=64,256&seeds=3&n_train=128&time=100&snapshots=8&band=1",
+    "lazy": "lazy?widths=16,32,64&time=20",
 }
 SIZES = ((1440, 900), (1024, 768), (768, 1024), (390, 844))
 LEAST = 180  # pixels of plot, either way
