@@ -61,7 +61,8 @@ def _functions(entries: Sequence[Entry], time: float, options: Mapping[str, Any]
         every = [theory["random_path"], theory["kernel_path"], theory["train_y"]]
         low, high = min(low, *(float(a.min()) for a in every)), max(high, *(float(a.max()) for a in every))
     room = 0.06 * (high - low) or 1.0
-    y = style.axis("f(x) at time t", range=[low - room, high + room])
+    # So many ticks at any height: labels that grow wider as the picture is made smaller would run into the title.
+    y = style.axis("f(x) at time t", range=[low - room, high + room], nticks=8)
     return {"data": traces, "layout": style.layout(style.angle_axis(), y)}
 
 

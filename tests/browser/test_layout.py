@@ -16,8 +16,13 @@ FULL = {
     "circle": "circle?widths=64,512&seeds=4&n_train=50&time=160&snapshots=8&initial=1&nngp=1&paper=1&band=1",
     "function_space": "function_space?widths=64,512&seeds=4&time=300&snapshots=8&gp=1&paper=1&band=1",
     "components": "components?widths=64,256&seeds=3&n_train=128&time=100&snapshots=8&band=1",
+    "spectral": "spectral?widths=64,256&seeds=3&time=200&snapshots=8",
+    "laws": "laws?widths=8,16,32&seeds=20",
+    "random_functions": "random_functions?functions_shown=1",
+    "conditioning": "conditioning",
     "lazy": "lazy?widths=16,32,64&time=20",
 }
+THEORY_ALONE = ("random_functions", "conditioning")
 SIZES = ((1440, 900), (1024, 768), (768, 1024), (390, 844))
 LEAST = 180  # pixels of plot, either way
 
@@ -60,7 +65,7 @@ def fullest(open_page, name, **options):
     """The page with every panel drawn, its run finished (where somebody trained it already, at once)."""
     page = open_page(FULL[name], **options)
     expect(page.locator(".ntk-plot .main-svg").first).to_be_visible()
-    if name != "home":
+    if name not in ("home", *THEORY_ALONE):
         message = page.locator(".ntk-message")
         page.wait_for_timeout(300)
         if not message.is_visible():
