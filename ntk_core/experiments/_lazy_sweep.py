@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 BATCH_BYTES = 1 << 26  # of networks that train together
 COPIES = 4  # of the weights: now, at the start, and both again in the linearized network
 CIRCLE = 24  # points of the circle on which the kernel's movement is measured
+PASSES = 20  # over a neuron's numbers, activation and derivative included
+OPERATIONS = 100  # small ones of a step, for each layer
 CAREFUL = 0.5  # share of the stable rate above which a kernel that grows may pass it
 
 
@@ -137,9 +139,10 @@ def _seconds(spec: Spec, piece: Piece, speeds: machine.Speeds) -> float:
     n, S, N = spec.widths[piece.width], piece.last - piece.first, len(lazy.training_set(spec)[0])
     weights, looks = _weights(spec, n), len(spec.times)
     flops = 6 * weights * N * spec.steps + 4 * weights * (2 * spec.angles + 2 * CIRCLE + N) * looks
-    traffic = 4 * (5 * weights + 12 * N * n * spec.depth) * spec.steps
+    neurons = n * (spec.depth - 1) * (N * spec.steps + 2 * (spec.angles + CIRCLE + N) * looks)
+    traffic = 4 * (5 * weights * spec.steps + PASSES * neurons)
     each = weights / DRAWS_PER_SECOND + flops / speeds.flops("float32") + traffic / speeds.bandwidth
-    return S * each + (spec.steps + 5 * looks) * 30 * spec.depth * speeds.overhead
+    return S * each + (spec.steps + 5 * looks) * OPERATIONS * spec.depth * speeds.overhead
 
 
 def run(spec: Spec, part: Part | None) -> Iterator[Increment]:
