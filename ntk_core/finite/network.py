@@ -50,6 +50,10 @@ class Network:
     ) -> Network:
         """Draws all parameters iid N(0, 1).
 
+        Sampled weights (for "auto" from width 4,096 on) come into being where they are asked about: a seed names one
+        network only together with its questions, and the first of them decides. Give `points` where two networks of
+        one seed, or two looks at one network, shall agree.
+
         Args:
             arch: the architecture.
             seed: one seed, or several for an ensemble.

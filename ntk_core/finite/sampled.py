@@ -33,6 +33,11 @@ class Sampled:
     and the same with the roles exchanged. Training adds sum d a^T with every a in the span of Q, so it changes the
     images Y and Z of the known directions and leaves the law of the unseen rest as it was. Cost of a query is
     O(N n r) and memory O(n r) for rank r, instead of O(N n^2) and O(n^2).
+
+    "Exact in distribution" is said of everything that is asked of one matrix outside `looking`, together: its answers
+    and its training have the joint law of a stored matrix. It is not said of two looks together, which forget what they
+    saw: each has the right law given what was known before, and beyond that they are independent. Nor do the numbers
+    of a seed stay the same when the questions, or their order, change.
     """
 
     def __init__(

@@ -213,3 +213,23 @@ def test_memory_is_bounded_by_the_rank():
     W = Sampled(100_000, 100_000, [0], 1, torch.float32, CPU, 1e-3)
     W.multiply(torch.randn(1, 10, 100_000, generator=torch.Generator().manual_seed(0)))
     assert W.nbytes() <= 4 * 2 * 16 * 100_000 + 1
+
+
+def correlation(points):
+    """Of f(e1) and f(e2) over 1,500 networks, each asked about in a look of its own."""
+    network = Network.init(
+        Architecture(3, 100, beta=0.0, n_in=2), range(1500), weights="sampled", dtype=torch.float64, points=points
+    )
+    seen = []
+    for x in torch.eye(2, dtype=torch.float64):
+        with network.looking():
+            seen.append(network(x[None])[:, 0, 0].numpy())
+    return float(np.corrcoef(*seen)[0, 1])
+
+
+def test_two_looks_agree_on_anchors_and_are_independent_beyond():
+    """For relu without biases orthogonal inputs have the correlation kappa(kappa(0)) = 0.494 in one network, and
+    kappa(0) = 1/pi where their hidden matrices are independent and only the last one is shared; standard error 0.025.
+    """
+    assert correlation(np.eye(2)) == pytest.approx(0.494, abs=0.08)
+    assert correlation(None) == pytest.approx(1 / math.pi, abs=0.08)
