@@ -20,6 +20,7 @@ from ntk_core.finite.weights import draw, generator, masked
 # one left out of a forward query changes the function by e: backward queries may be this much coarser. Measured at
 # width 2,000 with 100 inputs, the kernel's change in training is as exact at 30 as at 3, with a third fewer directions.
 BACKWARD_SLACK = 30.0
+FINEST = 4.0  # roundings of a number: what is left of a query below them is noise
 
 
 class Sampled:
@@ -52,6 +53,11 @@ class Sampled:
     ):
         if not 0 < tolerance < 1:
             raise ValueError(f"tolerance: of sampled weights must lie between 0 and 1, got {tolerance}")
+        if tolerance < FINEST * torch.finfo(dtype).eps:
+            raise ValueError(
+                f"tolerance: of sampled weights in {str(dtype).removeprefix('torch.')} must be at least "
+                f"{FINEST * torch.finfo(dtype).eps:.1g}, got {tolerance:g}; use float64 or dense weights"
+            )
         self.shape = (len(seeds), m, n)
         self._seeds, self._layer = tuple(seeds), layer
         self._looks = 0

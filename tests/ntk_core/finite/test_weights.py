@@ -233,3 +233,23 @@ def test_two_looks_agree_on_anchors_and_are_independent_beyond():
     """
     assert correlation(np.eye(2)) == pytest.approx(0.494, abs=0.08)
     assert correlation(None) == pytest.approx(1 / math.pi, abs=0.08)
+
+
+def test_a_tolerance_of_a_millionth_works_in_single_precision():
+    """Queries a hundredth of a degree apart leave rests of 1e-4 of themselves, and their squares 1e-8."""
+    gamma = torch.arange(12) * 2e-4
+    X = torch.stack([gamma.cos(), gamma.sin()], 1)
+    network = Network.init(Architecture(4, 600, n_in=2), 0, weights="sampled", tolerance=1e-6)
+    first = network(X).clone()
+    network.backward(network.forward(X))
+    torch.testing.assert_close(network(X), first, rtol=1e-4, atol=1e-5)
+    for layer in network.layers[1:3]:
+        Q = layer._forward.directions[0].double()
+        Q = Q[Q.norm(dim=1) > 0.5]
+        torch.testing.assert_close(Q @ Q.T, torch.eye(len(Q), dtype=torch.float64), rtol=0, atol=1e-5)
+
+
+def test_a_tolerance_below_rounding_is_refused():
+    with pytest.raises(ValueError, match=r"tolerance: of sampled weights in float32 must be at least 5e-07, got 1e-07"):
+        Network.init(Architecture(4, 60, n_in=2), 0, weights="sampled", tolerance=1e-7)
+    Network.init(Architecture(4, 60, n_in=2), 0, weights="sampled", tolerance=1e-7, dtype=torch.float64)
