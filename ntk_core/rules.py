@@ -87,7 +87,7 @@ class GradientDescent:
     @property
     def unit(self) -> float:
         """One step."""
-        return self.rate
+        return float(self.rate)
 
     def respond(self, values: Tensor, time: float | Tensor) -> Response:
         """E = (1 - (1 - eta lambda)^k) / lambda, and eta k where lambda -> 0."""
@@ -126,7 +126,7 @@ class Momentum:
     @property
     def unit(self) -> float:
         """One step."""
-        return self.rate
+        return float(self.rate)
 
     def respond(self, values: Tensor, time: float | Tensor) -> Response:
         """Powers of the 4 x 4 recursion of (r, p, e, E), where v = mu^k v_0 - J^T e / N and E sums the e's."""

@@ -145,7 +145,7 @@ class Leaper:
             else:
                 # The linear part itself grows: nothing may be skipped, the divergence is shown step by step.
                 order, time = 1, self.rule.unit
-            plan.orders[s], plan.times[s] = order, float(time)  # a rate may be one of NumPy's numbers
+            plan.orders[s], plan.times[s] = order, time
             plan.exact[s] = bool(self.rule.unit) and time <= 1.5 * self.rule.unit
         device = self.here.K.device
         return _Plan(*(part.to(device) for part in plan))
