@@ -19,6 +19,7 @@ from ntk_core.rules import GradientDescent, GradientFlow, Momentum, Rule
 from ntk_core.runs import plan as budget
 from ntk_core.runs.parts import Unit, units
 from ntk_core.training.driven import train_along
+from ntk_core.training.linear_part import matrix
 from ntk_core.training.state import State
 from ntk_core.training.train import check_targets, train
 
@@ -43,7 +44,7 @@ class Update:
         outputs: f on the training inputs, (S, N, n_out); NaN where a seed has diverged.
         state: where its training is: leaps, estimated errors, which seeds diverged.
         largest: the largest eigenvalue of Theta_0(X, X)/N of every network's own kernel, (S,), which bounds its
-            learning rate; NaN where there are more than `MOST_JUDGED` outputs on the training points.
+            learning rate; NaN where nothing is trained, or more than `MOST_JUDGED` outputs on the training points are.
         progress: share of the predicted work of all groups, 0 to 1.
     """
 
@@ -172,21 +173,17 @@ def _draw(
         points=np.concatenate([X, points]),
     )
     group.targets = check_targets(target(group.network) if callable(target) else target, group.network, len(X))
-    group.largest = _largest(group.network, X, group.unit.last - group.unit.first)
+    judged = spec.time > 0 and len(X) * drive.n_out <= MOST_JUDGED  # before any training no rate is too large
+    unknown = torch.full((group.unit.last - group.unit.first,), torch.nan, dtype=torch.float64)
+    group.largest = _largest(group.network, X) if judged else unknown
     group.states = _training(group.network, group.targets, X, spec, group.plan.method, drive)
 
 
-def _largest(network: Network, X: Any, seeds: int) -> Tensor:
+def _largest(network: Network, X: Any) -> Tensor:
     """The largest eigenvalue of every network's own kernel over N, (S,); leaves no trace in sampled weights."""
-    size = len(X) * network.arch.n_out
-    if size > MOST_JUDGED:
-        return torch.full((seeds,), torch.nan, dtype=torch.float64)
     with network.looking():
-        kernel = network.tangent_kernel(X)
-    if kernel.ndim == 5:  # (S, N, N, n_out, n_out)
-        kernel = kernel.transpose(2, 3).reshape(seeds, size, size)
-    kernel = kernel.double().cpu().nan_to_num(posinf=0.0, neginf=0.0)
-    return torch.linalg.eigvalsh(kernel)[:, -1] / len(X)
+        kernel = matrix(network.features(X))
+    return torch.linalg.eigvalsh(kernel.cpu().nan_to_num(posinf=0.0, neginf=0.0))[:, -1]
 
 
 def _training(

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ntk_core.costs import Cost
+from ntk_core.finite.layer_terms import as_matrix
 from ntk_core.finite.network import Network, Term
 from ntk_core.finite.passes import Direction
 from ntk_core.finite.tangent import Features, tangent_kernel
@@ -154,10 +155,7 @@ class LinearPart:
 def matrix(features: Features) -> Tensor:
     """Theta/N of features at N points as a matrix over points and outputs, (S, P, P), in float64."""
     kernel = tangent_kernel(features, features)
-    S, N = kernel.shape[:2]
-    if kernel.ndim == 5:
-        kernel = kernel.permute(0, 1, 3, 2, 4).reshape(S, N * kernel.shape[-1], -1)
-    return kernel.double() / N
+    return as_matrix(kernel, ensemble=True) / kernel.shape[1]
 
 
 def clean(values: Tensor, alive: Tensor) -> Tensor:
