@@ -6,6 +6,7 @@ from app.controls.forms import Control
 from app.controls.training import BAND, MAX_SEED, table
 from app.views import experiment_page
 from app.views.experiment_page import View
+from ntk_core.data import PICTURES
 
 TITLE, ORDER, ICON = "Principal components", 3, ":material/scatter_plot:"
 
@@ -20,7 +21,7 @@ DATA = (
     ),
     Control(
         "digits", "pills", "Digits", "Which classes the batch is drawn from.", options={k: str(k) for k in range(10)},
-        limits=(0, 9), shown_if=lambda values: values["data"] in ("digits", "mnist", "fashion"),
+        limits=(0, 9), shown_if=lambda values: values["data"] in PICTURES,
     ),
     Control("n_train", "integer", "Batch size N", limits=(3, 2048), step=64),
     Control(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -17,7 +18,6 @@ from ntk_core.engine import EngineError
 TITLE, ORDER, ICON = "Your data", 10, ":material/table:"
 
 SMALL = 100  # points that a page begins with: its kernel and its networks answer in seconds
-BATCH = 2048  # the most that the components' page takes
 EXAMPLE = """length, width, kind
 5.1, 3.5, setosa
 4.9, 3.0, setosa
@@ -40,13 +40,14 @@ def render() -> None:
     content = _content()
     if not content:
         return
-    found = _asked("looked", content, lambda: engine().own_data.look(content))
+    digest = hashlib.sha256(content).hexdigest()
+    found = _asked("looked", digest, lambda: engine().own_data.look(content))
     if found is None:
         return
     _show(found)
     choices = _choices(found)
     if choices is not None:
-        _keep(content, choices)
+        _keep(content, digest, choices)
 
 
 def _content() -> bytes:
@@ -62,15 +63,14 @@ def _content() -> bytes:
     return brought.getvalue() if brought is not None else (typed or "").encode()
 
 
-def _asked(name: str, question: Any, ask: Any) -> dict[str, Any] | None:
-    """A worker's answer, asked for once; its sentence on the page where there is none."""
-    key = hashlib.sha256(repr(question).encode()).hexdigest()
+def _asked(name: str, question: object, ask: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
+    """A worker's answer, asked for once a question; its sentence on the page where there is none."""
     held = st.session_state.get(f"own:{name}")
-    if held is None or held[0] != key:
+    if held is None or held[0] != question:
         try:
-            held = (key, ask(), "")
+            held = (question, ask(), "")
         except (ValueError, EngineError) as error:
-            held = (key, None, str(error))
+            held = (question, None, str(error))
         st.session_state[f"own:{name}"] = held
     if held[2]:
         st.error(plain(held[2]), icon=":material/error:")
@@ -118,9 +118,9 @@ def _choices(found: dict[str, Any]) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-def _keep(content: bytes, choices: dict[str, Any]) -> None:
+def _keep(content: bytes, digest: str, choices: dict[str, Any]) -> None:
     """The data as they will be used, and where."""
-    kept = _asked("kept", (content, sorted(choices.items())), lambda: engine().own_data.keep(content, choices))
+    kept = _asked("kept", (digest, choices), lambda: engine().own_data.keep(content, choices))
     if kept is None:
         return
     for note in kept["notes"]:

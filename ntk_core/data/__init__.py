@@ -1,7 +1,7 @@
 """Data sets: inputs and targets made here, the digits that come with the library, tables of one's own. NumPy only."""
 
 from ntk_core.data.parsing import RawTable, parse
-from ntk_core.data.references import OWN, Sample, available, check_reference, keep, resolve
+from ntk_core.data.references import OWN, PICTURES, Sample, available, check_reference, keep, resolve
 from ntk_core.data.stored import GoneError, Store, digest
 from ntk_core.data.synthetic import (
     TARGETS,
@@ -21,6 +21,7 @@ from ntk_core.data.tables import ENCODINGS, Encoding, Table, choose, encode
 __all__ = [
     "ENCODINGS",
     "OWN",
+    "PICTURES",
     "TARGETS",
     "Encoding",
     "Floats",

@@ -15,7 +15,8 @@ from ntk_core.data import digits, stored, synthetic
 from ntk_core.data.synthetic import Floats
 from ntk_core.data.tables import Encoding, Table, encode
 
-SETS = ("digits", "mnist", "fashion", "gaussian", "circle")
+PICTURES = ("digits", "mnist", "fashion")
+SETS = (*PICTURES, "gaussian", "circle")
 OWN = "own:"
 REMEMBERED = 300.0  # seconds for which a process may answer from its own memory
 PATTERN = rf"^(?:{'|'.join(SETS)}|{OWN}[0-9a-f]{{32}})$"

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from ntk_core.limit.spectrum import Components
 
 Data = Annotated[str, AfterValidator(data.check_reference)]
-PICTURES = ("digits", "mnist", "fashion")
 BatchKey = tuple[str, int, tuple[int, ...], int]
 
 MAX_COMPONENT = 20
@@ -59,7 +58,7 @@ def batch_of(spec: Batched) -> Batch:
 @lru_cache(maxsize=8)
 def _cached_batch(kind: str, n_train: int, classes: tuple[int, ...], seed: int) -> Batch:
     nowhere = np.full(n_train, -1, dtype=np.int32)
-    if kind in PICTURES:
+    if kind in data.PICTURES:
         drawn = digits.batch(n_train, classes, seed, kind)  # type: ignore[arg-type]
         # Only the digits that come with the project have pictures to point at.
         picture = drawn.index.astype(np.int32) if kind == "digits" else nowhere

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from ntk_core import data
-from ntk_core.runs.spec import ActivationName, ExperimentSpec
+from ntk_core.runs.spec import ActivationName, ExperimentSpec, output_times
 
 if TYPE_CHECKING:
     from ntk_core.architecture import Architecture
@@ -93,9 +92,7 @@ class Spec(ExperimentSpec):
     @property
     def times(self) -> tuple[float, ...]:
         """Output times from 0 to `time`, denser at the start where everything moves; multiples of the rate."""
-        last = self.snapshots - 1
-        steps = {math.ceil(self.steps * (j / last) ** 2 - 1e-9) for j in range(self.snapshots)}
-        return tuple(k * self.learning_rate for k in sorted(steps))
+        return output_times(self.steps, self.snapshots, self.learning_rate)
 
 
 def training_set(spec: Spec) -> tuple[data.Floats, data.Floats]:

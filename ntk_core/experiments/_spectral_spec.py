@@ -12,7 +12,6 @@ from ntk_core import data
 from ntk_core.runs.spec import TrainingSpec, Width
 
 Frequency = Annotated[int, Field(ge=0, le=12)]
-CLASSIFIED = ("digits", "mnist", "fashion")
 
 
 def _known(reference: str) -> str:

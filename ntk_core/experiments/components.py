@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from ntk_core import data
 from ntk_core.data import digits
 from ntk_core.experiments import _common as common
 from ntk_core.experiments._batch import (
     KERNEL_WIDTH,
     MAX_COMPONENT,
-    PICTURES,
     Data,
     batch_of,
     largest_eigenvalue,
@@ -68,7 +68,7 @@ class Spec(TrainingSpec):
 
     @model_validator(mode="after")
     def _check_batch(self) -> Spec:
-        if self.data in PICTURES:
+        if self.data in data.PICTURES:
             if not self.digits:
                 raise ValueError("digits: no digit is chosen; choose at least one of 0 to 9")
             object.__setattr__(self, "digits", digits.check_classes(self.digits))

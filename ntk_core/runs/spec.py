@@ -75,11 +75,17 @@ class TrainingSpec(ExperimentSpec):
     @property
     def times(self) -> tuple[float, ...]:
         """Output times from 0 to `time`, denser at the start where everything moves; multiples of the rate."""
-        last = self.snapshots - 1
         if self.rule == "gradient_flow":
+            last = self.snapshots - 1
             return tuple(self.time * (j / last) ** 2 for j in range(self.snapshots)) if self.time else (0.0,)
-        steps = {math.ceil(self.steps * (j / last) ** 2 - 1e-9) for j in range(self.snapshots)}
-        return tuple(k * self.learning_rate for k in sorted(steps))
+        return output_times(self.steps, self.snapshots, self.learning_rate)
+
+
+def output_times(steps: int, snapshots: int, rate: float) -> tuple[float, ...]:
+    """Times from 0 to steps x rate, denser at the start where everything moves; multiples of the rate."""
+    last = snapshots - 1
+    found = {math.ceil(steps * (j / last) ** 2 - 1e-9) for j in range(snapshots)}
+    return tuple(k * rate for k in sorted(found))
 
 
 def sentences(error: ValueError) -> list[str]:
