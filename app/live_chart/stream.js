@@ -13,6 +13,7 @@ function connect(s, run) {
 function listen(s) {
   const { url: path, viewer } = s.data.run
   s.problem = ""
+  delete s.root.dataset.state // that of the run before
   s.retryButton.hidden = true
   s.stopButton.hidden = false
   busy(s, true)

@@ -222,7 +222,8 @@ def _about(seconds: float) -> str:
 
 async def _wait(changed: asyncio.Event, seconds: float) -> bool:
     try:
-        await asyncio.wait_for(changed.wait(), seconds)
+        async with asyncio.timeout(seconds):  # wait_for loses a cancellation that meets the event (Python 3.11)
+            await changed.wait()
     except TimeoutError:
         return False
     return True

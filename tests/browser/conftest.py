@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -23,6 +24,7 @@ FLAGS = [
 ]  # fmt: skip
 START_SECONDS = 90.0
 SLOW_MS = 60_000  # how long an expectation may take on a busy machine
+DETACHED = "30"  # seconds for which a run goes on that nobody watches: what one test leaves must not delay the others
 
 
 def executable(playwright: Playwright) -> str:
@@ -49,10 +51,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         port = probe.getsockname()[1]
     log = tmp_path_factory.mktemp("server") / "log.txt"
     command = [sys.executable, "-m", "streamlit", "run", "app/server.py", "--server.port", str(port)]
+    surroundings = os.environ | {"NTK_DETACHED_SECONDS": DETACHED}
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [*command, "--server.address", "127.0.0.1"], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=file, stderr=file
-        )
+            [*command, "--server.address", "127.0.0.1"], cwd=ROOT, env=surroundings, stdin=subprocess.DEVNULL,
+            stdout=file, stderr=file,
+        )  # fmt: skip
     address = f"http://127.0.0.1:{port}"
     try:
         _await(f"{address}/ntk/health", process, log)

@@ -144,8 +144,9 @@ def test_a_run_goes_on_when_its_page_is_left_and_is_shown_on_return(open_page):
     depth.press("ArrowLeft")
     expect(page.get_by_text("in the background")).to_be_visible()
     page.get_by_role("button", name="Show").click()
+    expect(page.get_by_text("in the background")).to_be_hidden()  # and with it another button to stop the run
     page.wait_for_function("document.querySelector('.ntk-live').dataset.state === 'running'")
-    page.get_by_role("button", name="Stop").click()
+    page.locator(".ntk-stop").click()
     expect(page.locator(".ntk-message")).to_have_text(re.compile("Stopped"))
 
 

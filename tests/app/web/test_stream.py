@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import http.client
 import io
 import itertools
@@ -47,7 +49,7 @@ class Server:
         )  # fmt: skip
         app = Starlette(routes=[*self.streams.routes("/base"), *downloads.routes("/base", lambda: engine)])
         self.uvicorn = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=1))
-        self.thread = threading.Thread(target=self.uvicorn.run)
+        self.thread = threading.Thread(target=self.uvicorn.run, daemon=True)  # no test that fails keeps the process
         self.thread.start()
         while not self.uvicorn.started:
             time.sleep(0.01)
@@ -97,14 +99,13 @@ class Server:
 
     def close(self):
         self.uvicorn.should_exit = True
-        self.thread.join()
+        self.thread.join(PATIENCE)
 
 
 @pytest.fixture(scope="module")
 def server(engine):
-    server = Server(engine)
-    yield server
-    server.close()
+    with contextlib.closing(Server(engine)) as server:
+        yield server
 
 
 def frames(sent):
@@ -274,14 +275,28 @@ def test_json_has_no_infinities():
 
 
 def test_a_closing_server_ends_its_streams(engine, toy):
-    server = Server(engine)
     run = engine.submit(toy(pause=LONG))
-    sent = server.stream(run)
-    next(sent)
-    server.uvicorn.servers[0].get_loop().call_soon_threadsafe(server.streams.close)
-    assert "end" not in [name for name, _ in sent]  # ended by the server: the page will try again
-    server.close()
-    run.stop("v")
+    try:
+        with contextlib.closing(Server(engine)) as server:
+            sent = server.stream(run)
+            next(sent)
+            server.uvicorn.servers[0].get_loop().call_soon_threadsafe(server.streams.close)
+            assert "end" not in [name for name, _ in sent]  # ended by the server: the page will try again
+    finally:
+        run.stop("v")
+
+
+def test_a_stream_that_is_told_something_as_it_is_closed_ends_too():
+    async def close_as_something_happens():
+        changed = asyncio.Event()
+        waiting = asyncio.create_task(stream_module._wait(changed, PATIENCE))
+        await asyncio.sleep(0)
+        changed.set()
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        return waiting.cancelled()
+
+    assert asyncio.run(close_as_something_happens())
 
 
 def test_a_browser_that_comes_back_is_not_sent_what_it_has(server, engine, toy):
