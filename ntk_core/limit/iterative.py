@@ -8,16 +8,15 @@ conjugate gradients, 2001), so that targets that depend on each other do no harm
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from ntk_core.limit import saved_state
 from ntk_core.limit.kernel_functions import Kernel
 from ntk_core.limit.preconditioner import Preconditioner
 from ntk_core.limit.spectrum import Operator
@@ -48,22 +47,13 @@ class State:
 
     def save(self, path: str | Path) -> None:
         """Writes a plain npz, whole or not at all."""
-        target = Path(path)
-        part = target.with_name(target.name + ".part")
-        arrays = {name: getattr(self, name).numpy() for name in FIELDS}
-        with part.open("wb") as file:
-            np.savez(file, products=self.products, residual=self.residual, **arrays)
-        os.replace(part, target)
+        tensors = {name: getattr(self, name) for name in FIELDS}
+        saved_state.save(path, tensors, products=self.products, residual=self.residual)
 
     @classmethod
     def load(cls, path: str | Path) -> State:
         """Reads what `save` wrote; a ValueError if it is something else."""
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                arrays = {name: torch.from_numpy(stored[name]) for name in FIELDS}
-                return cls(int(stored["products"]), float(stored["residual"]), **arrays)
-        except (KeyError, ValueError, OSError, EOFError) as error:
-            raise ValueError(f"state: {Path(path).name} is not a saved state of this iteration: {error}") from error
+        return cls(**saved_state.load(path, FIELDS, ("products", "residual")))
 
 
 @dataclass(frozen=True)
