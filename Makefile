@@ -1,5 +1,6 @@
 # make run    start the app (set up on first use)      make test    all tests, browser included
 # make lint   ruff and mypy                            make bench   speed against the peers, into tests/benchmarks/RESULTS.md
+# make mutants    breaks the numerics in 200 ways, and lists those that no test notices (an hour or more)
 # make recordings   the paper's figures at full size, into assets/recordings (ARGS=--check compares)
 SHELL := /bin/sh
 PORT ?= 8501
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	if $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo $$p; break; fi; done)
 
-.PHONY: run test lint bench recordings browser clean
+.PHONY: run test lint bench mutants recordings browser clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/streamlit run app/server.py --server.port $(PORT)
@@ -25,6 +26,10 @@ lint: $(VENV)/dev.stamp
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+mutants: $(VENV)/dev.stamp
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/benchmarks/requirements-mutants.txt
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.mutants $(ARGS)
 
 recordings: $(VENV)/run.stamp
 	$(BIN)/python -m ntk_core.recordings assets/recordings $(ARGS)

@@ -1,6 +1,7 @@
 """The other end of `peer`: runs in the peers' environment, where neural-tangents is, and not in the project's.
 
-Every job is jitted. `prepare` compiles it and calls it once; `seconds` times calls that wait for their result.
+Jobs of neural-tangents are jitted. `prepare` compiles and calls a job once; `seconds` times calls that wait for their
+result.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import jax.numpy as jnp
 import neural_tangents as nt
 import numpy as np
 from neural_tangents import stax
+from scipy.sparse.linalg import expm_multiply
+from sklearn.kernel_ridge import KernelRidge
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import frames
@@ -72,7 +75,33 @@ def tangent(
     return lambda: compiled(points, params)
 
 
-JOBS: dict[str, Callable[..., Call]] = {"limiting": limiting, "tangent": tangent}
+def dynamics(
+    depth: int, activation: str, beta: float, X: np.ndarray, X_test: np.ndarray, y: np.ndarray, times: np.ndarray
+) -> Call:
+    """Mean of the trained infinite ensemble at X_test at each time (T, M, 1), kernels included."""
+    _, _, kernel_fn = network(depth, 1, activation, beta)
+    kernel_fn = jax.jit(kernel_fn, static_argnames="get")
+
+    def call() -> Any:
+        predict = nt.predict.gradient_descent_mse_ensemble(kernel_fn, jnp.asarray(X), jnp.asarray(y))
+        return predict(t=jnp.asarray(times), x_test=jnp.asarray(X_test), get="ntk", compute_cov=False)
+
+    return call
+
+
+def ridge(K: np.ndarray, cross: np.ndarray, Y: np.ndarray, alpha: float) -> Call:
+    """scikit-learn's kernel ridge regression: predictions (M, k)."""
+    return lambda: KernelRidge(alpha=alpha, kernel="precomputed").fit(K, Y).predict(cross)
+
+
+def flow(K: np.ndarray, Y: np.ndarray, stop: float, count: int) -> Call:
+    """f_t = Y - e^(-t K/N) Y at `count` even times up to `stop`, by SciPy."""
+    return lambda: Y - expm_multiply(-K / len(K), Y, start=0.0, stop=stop, num=count, endpoint=True)
+
+
+JOBS: dict[str, Callable[..., Call]] = {
+    "limiting": limiting, "tangent": tangent, "dynamics": dynamics, "ridge": ridge, "flow": flow,
+}  # fmt: skip
 
 
 class Server:

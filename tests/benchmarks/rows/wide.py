@@ -63,9 +63,8 @@ def train_wide(width: int, time: float) -> dict[str, Any]:
 
 
 def leading_components(points: int, n_in: int, count: int = 5) -> dict[str, Any]:
-    """Gaussian points whose variances fall like those of pictures; seconds, products, residual, eigenvalues."""
-    scale = np.sqrt(n_in) * np.arange(1, n_in + 1) ** -0.75
-    X = np.random.default_rng(0).standard_normal((points, n_in)) * (scale / np.sqrt((scale**2).mean()))
+    """Made points; seconds, products, residual, eigenvalues."""
+    X = picture_like(points, n_in, 0)
     arch = Architecture(depth=4, n_in=n_in)
     seen: list[tuple[int, float]] = []
     start = clock.perf_counter()
@@ -75,6 +74,12 @@ def leading_components(points: int, n_in: int, count: int = 5) -> dict[str, Any]
     seconds = clock.perf_counter() - start
     products, residual = seen[-1]
     return {"seconds": seconds, "products": products, "residual": residual, "values": found.values.tolist()}
+
+
+def picture_like(points: int, n_in: int, seed: int) -> np.ndarray:
+    """Gaussian points (N, n_in) whose variances fall like those of pictures, with a mean square of 1."""
+    scale = np.arange(1, n_in + 1) ** -0.75
+    return np.random.default_rng(seed).standard_normal((points, n_in)) * (scale / np.sqrt((scale**2).mean()))
 
 
 def _limit_path(arch: Architecture, X: np.ndarray, y: torch.Tensor, f_0: torch.Tensor, time: float) -> torch.Tensor:
