@@ -20,8 +20,23 @@ os.environ["NTK_STORE"] = "none"
 os.environ["NTK_DATA"] = tempfile.mkdtemp(prefix="ntk-data-")
 atexit.register(shutil.rmtree, os.environ["NTK_DATA"], ignore_errors=True)
 
+# Threads that wait for each other must not keep the others of two test processes and their workers from running.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 THREADS = 2
 MEMORY = 1500 * 10**6
+
+
+TOGETHER = ("tests/browser/", "tests/app/web/"), ("tests/ntk_core/engine/",)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each file's tests run in one process, in order; those that share a server or an engine too."""
+    for item in items:
+        path = item.nodeid.partition("::")[0]
+        group = next((names[0] for names in TOGETHER if path.startswith(names)), path)
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
