@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import settings
 
 import tests.toys
 from ntk_core import experiments
@@ -22,6 +23,11 @@ atexit.register(shutil.rmtree, os.environ["NTK_DATA"], ignore_errors=True)
 
 # Threads that wait for each other must not keep the others of two test processes and their workers from running.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# The same draws each time; `--hypothesis-profile=explore` draws others.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None)
+settings.load_profile("same")
 
 THREADS = 2
 MEMORY = 1500 * 10**6
