@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -18,13 +20,8 @@ from ntk_core.engine import EngineError
 TITLE, ORDER, ICON = "Your data", 10, ":material/table:"
 
 SMALL = 100  # points that a page begins with: its kernel and its networks answer in seconds
-EXAMPLE = """length, width, kind
-5.1, 3.5, setosa
-4.9, 3.0, setosa
-7.0, 3.2, versicolor
-6.4, 3.2, versicolor
-6.3, 3.3, virginica
-5.8, 2.7, virginica"""
+HEADER = "length, width, kind\n5.1, 3.5, setosa\n7.0, 3.2, versicolor"
+TURNS = 1.5  # of each arm of the spirals
 
 WORDS = {"numbers": "numbers", "words": "words", "mixed": "numbers and words"}
 
@@ -39,6 +36,10 @@ def render() -> None:
     )
     content = _content()
     if not content:
+        st.caption("No table at hand? Two spirals that no straight line parts, or a noisy wave:")
+        with st.container(horizontal=True):
+            for name, table in (("Two spirals", _spirals), ("A noisy wave", _wave)):
+                st.button(name, key=f"own:example:{name}", on_click=_take, args=[table])
         return
     digest = hashlib.sha256(content).hexdigest()
     found = _asked("looked", digest, lambda: engine().own_data.look(content))
@@ -52,15 +53,38 @@ def render() -> None:
 
 def _content() -> bytes:
     """The table's bytes: of a file, or of what was typed."""
-    file, pasted = st.tabs(["File", "Paste"])
+    file, pasted = st.tabs(["File", "Paste"], default="Paste" if st.session_state.get("own:text") else "File")
     with file:
         brought = st.file_uploader(
             "CSV file", key="own:file", max_upload_size=5,
             help="Text: columns separated by a comma, a semicolon, a tab or blanks; up to 5 MB.",
         )  # fmt: skip
     with pasted:
-        typed = st.text_area("Table", key="own:text", height=200, placeholder=EXAMPLE, max_chars=1_000_000)
+        typed = st.text_area("Table", key="own:text", height=200, placeholder=HEADER, max_chars=1_000_000)
     return brought.getvalue() if brought is not None else (typed or "").encode()
+
+
+def _take(table: Callable[[], str]) -> None:
+    """An example stands where it could have been pasted, to be looked at and changed."""
+    st.session_state["own:text"] = table()
+
+
+def _spirals() -> str:
+    """Two classes, 40 points each."""
+    rows = ["x, y, arm"]
+    for name, start in (("inner", 0.0), ("outer", math.pi)):
+        for k in range(40):
+            radius, angle = 0.2 + 0.8 * k / 39, start + 2 * math.pi * TURNS * k / 39
+            rows.append(f"{radius * math.cos(angle):.3f}, {radius * math.sin(angle):.3f}, {name}")
+    return "\n".join(rows)
+
+
+def _wave() -> str:
+    """A number to learn, at 41 places."""
+    noise = random.Random(0)
+    rows = ["place, height"]
+    rows += [f"{k / 20 - 1:.2f}, {math.sin(4 * (k / 20 - 1)) + noise.gauss(0, 0.1):.3f}" for k in range(41)]
+    return "\n".join(rows)
 
 
 def _asked(name: str, question: object, ask: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
@@ -129,7 +153,7 @@ def _keep(content: bytes, digest: str, choices: dict[str, Any]) -> None:
     name = ", ".join(kept["targets"])[:30]
     st.session_state.setdefault(OWN_TABLES, {})[kept["reference"]] = f"your table: {name}, {kept['rows']:,} rows"
     st.markdown(
-        f"**Ready:** {kept['rows']:,} points with {len(kept['inputs']):,} inputs; the target {plain(name)} is {what}."
+        f"**Ready:** {kept['rows']:,} points with {_inputs(len(kept['inputs']))}; the target {plain(name)} is {what}."
     )
     with st.container(horizontal=True):
         for page, label, values in _uses(kept):
@@ -153,6 +177,10 @@ def _uses(kept: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
         values = {"data": reference, "n_labelled": learn, "n_test": min(rows - learn, 500)}
         found.append(("spectral", "Accuracy and early stopping", values))
     return found
+
+
+def _inputs(count: int) -> str:
+    return "one input" if count == 1 else f"{count:,} inputs"
 
 
 def _cell(text: str) -> str:

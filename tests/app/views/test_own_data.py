@@ -32,7 +32,16 @@ def sentences(at):
 def test_an_empty_page_asks_for_a_table(at):
     assert not at.exception
     assert sentences(at) == []
-    assert not at.button
+    assert [b.label for b in at.button] == ["Two spirals", "A noisy wave"]
+
+
+@pytest.mark.parametrize(("example", "ready"), [(0, "80 points with 2 inputs"), (1, "41 points with one input")])
+def test_an_example_is_a_table_like_any_other(at, example, ready):
+    at.button[example].click().run()
+    assert not at.exception
+    assert sentences(at) == []
+    assert ready in " ".join(m.value for m in at.markdown)
+    assert at.text_area(key="own:text").value.count("\n") >= 41
 
 
 def test_a_pasted_table_is_shown_and_kept(at):

@@ -106,7 +106,7 @@ def test_fast_waves_are_right_or_refused(k: float, norm: float, rho: float) -> N
 
 
 def test_a_kink_far_outside() -> None:
-    """late relu at nine and a half deviations: E[(z - a)^2; z > a] = q ((1 + h^2) P(Z > h) - h phi(h)), h = a/sqrt(q)."""
+    """The late relu, nine and a half deviations out: E[(z - a)^2; z > a] = q ((1 + h^2) P(Z > h) - h phi(h))."""
     q = 1e-3
     h = 0.3 / math.sqrt(q)
     with mpmath.workdps(50):
