@@ -19,6 +19,7 @@ AGAINST = {
     "dimension": "dimension of the inputs n₀",
     "points": "number of points N",
 }
+MATRIX_AXIS = "λ<sub>max</sub> / λ<sub>min</sub>"
 DEGREE_AXIS = "degree k of the spherical harmonics"
 
 
@@ -27,18 +28,36 @@ def facts(spec: Any, plan: Any) -> list[str]:
     hidden = spec.depth - 1
     return [
         f"depth {spec.depth} = weight matrices, {hidden} hidden layer{'s' * (hidden != 1)}",
-        f"unit sphere in dimension {spec.dimension}",
-        f"{spec.points} points drawn uniformly, seed {spec.seed:,}",
+        *_whose(spec),
         "eigenvalues of K(X, X), not divided by N",
         "float64",
     ]
+
+
+def _whose(spec: Any) -> list[str]:
+    if spec.of_a_table:
+        return [f"{spec.points} rows of a table as they are, drawn by seed {spec.seed:,}"]
+    return [
+        f"unit sphere in dimension {spec.dimension}", f"{spec.points} points drawn uniformly, seed {spec.seed:,}"
+    ]  # fmt: skip
 
 
 def _shown(options: Mapping[str, Any]) -> tuple[tuple[str, str, str, str], ...]:
     return KERNELS if options.get("nngp") else KERNELS[:1]
 
 
-def _degrees(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any]:
+def _on_sphere(entries: Sequence[Entry]) -> list[Entry]:
+    return [entry for entry in entries if not entry.spec.of_a_table]
+
+
+def _of_tables(entries: Sequence[Entry]) -> list[Entry]:
+    return [entry for entry in entries if entry.spec.of_a_table]
+
+
+def _degrees(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any] | None:
+    entries = _on_sphere(entries)
+    if not entries:
+        return None
     traces: list[dict[str, Any]] = []
     there: list[np.ndarray] = []
     for entry in entries:
@@ -64,6 +83,25 @@ def _missing(entry: Entry, low: float) -> list[dict[str, Any]]:
     return [
         style.points(gone, np.full(gone.shape, low), name, style.INK, "triangle-down", open=True, hovertemplate=hover)
     ]
+
+
+def _spectrum(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Every eigenvalue of both matrices on a table's points, the largest first."""
+    entries = _of_tables(entries)
+    if not entries:
+        return None
+    traces: list[dict[str, Any]] = []
+    drawn: list[np.ndarray] = []
+    for entry in entries:
+        k, values, level = (entry.theory[name] for name in ("order", "values", "level"))
+        for i, (name, _, colour, symbol) in enumerate(_shown(options)):
+            clear = values[i] > level[i]
+            drawn += [values[i][clear], level[i : i + 1][: not clear.all()]]
+            traces.append(_marked(k, np.where(clear, values[i], np.nan), entry.named(name), colour, symbol, "k"))
+            below = np.full(int((~clear).sum()), level[i])
+            traces += _singular(k[~clear], below, colour, named=i == 0)
+    y = style.log_axis("eigenvalue λₖ of K(X, X)", np.concatenate(drawn))
+    return {"data": traces, "layout": style.layout(style.axis("kernel principal component k"), y)}
 
 
 def _smallest(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,14 +136,17 @@ def _condition(entries: Sequence[Entry], time: float, options: Mapping[str, Any]
             finite = np.where(np.isfinite(number[i]), number[i], np.nan)
             drawn.append(finite)
             traces.append(_marked(x, finite, entry.named(name), colour, symbol, "x"))
-    y = style.log_axis("λ<sub>max</sub> / λ<sub>min</sub>", np.concatenate(drawn))
+    y = style.log_axis(MATRIX_AXIS, np.concatenate(drawn))
     if not np.isfinite(np.concatenate(drawn)).any():
         return style.empty("Every one of these matrices is singular to rounding", _against(entries), y)
     return {"data": traces, "layout": style.layout(_against(entries), y, shapes=_own(entries))}
 
 
-def _activations(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any]:
+def _activations(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any] | None:
     """One row an activation: full where the NTK sees a degree, open where it does not."""
+    entries = _on_sphere(entries)
+    if not entries:
+        return None
     theory, names = entries[0].theory, entries[0].theory.info["compared"]
     seen, k, lost = theory["seen"], theory["degree"], theory["lost"]
     rows = np.arange(len(names))[::-1]
@@ -126,6 +167,24 @@ def _activations(entries: Sequence[Entry], time: float, options: Mapping[str, An
     labels = [f"{name}: {'lost' if gone else 'kept'}" for name, gone in zip(names, lost, strict=True)]
     axis = style.axis("activation σ", tickvals=rows.tolist(), ticktext=labels, range=[-0.6, len(names) - 0.4])
     return {"data": traces, "layout": style.layout(style.axis(DEGREE_AXIS), axis)}
+
+
+def _others(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any] | None:
+    """One row an activation: the condition number of its NTK's matrix on the table's points."""
+    entries = _of_tables(entries)
+    if not entries:
+        return None
+    theory, names = entries[0].theory, entries[0].theory.info["compared"]
+    number, rows = theory["others_number"], np.arange(len(names))[::-1]
+    finite = np.isfinite(number)
+    hover = "%{x:.4g}<extra>NTK</extra>"
+    traces = [style.points(number[finite], rows[finite], "NTK Θ∞", style.COLOURS[0], "circle", hovertemplate=hover)]
+    labels = [name if there else f"{name}: singular" for name, there in zip(names, finite, strict=True)]
+    x = style.log_axis(f"condition number {MATRIX_AXIS}", number[finite])
+    y = style.axis("activation σ", tickvals=rows.tolist(), ticktext=labels, range=[-0.6, len(names) - 0.4])
+    if not finite.any():
+        return style.empty("Every one of these matrices is singular to rounding", x, y)
+    return {"data": traces, "layout": style.layout(x, y)}
 
 
 def _marked(x: Any, y: Any, name: str, colour: str, symbol: str, letter: str) -> dict[str, Any]:
@@ -168,6 +227,10 @@ PANELS = {
         "Eigenvalues of the NTK and the NNGP kernel against the degree of the spherical harmonics, logarithmic.",
         _degrees,
     ),
+    "spectrum": Panel(
+        "Eigenvalues on the table's points, in order", "main",
+        "Every eigenvalue of both kernels' matrices on the table's points, the largest first, logarithmic.", _spectrum,
+    ),
     "smallest": Panel(
         "Smallest eigenvalue on N points", "side",
         "Smallest eigenvalue of both kernels' matrices against the chosen setting, logarithmic.", _smallest,
@@ -180,5 +243,9 @@ PANELS = {
         "Which activations lose positive definiteness", "base",
         "One row an activation, one mark a degree: full where the NTK has a positive eigenvalue, a cross where none.",
         _activations,
+    ),
+    "others": Panel(
+        "Other activations on the same points", "base",
+        "One row an activation: the condition number of its NTK's matrix on the table's points, logarithmic.", _others,
     ),
 }  # fmt: skip

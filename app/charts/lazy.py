@@ -24,7 +24,9 @@ NAMES = {
     "standard_one_rate": "standard, one rate",
     "mup": "muP",
 }
+MOST_DOTS = 400  # of one kind of network
 _F_HOVER = "γ = %{x:.3f}<br>f = %{y:.3f}"
+_DOT_HOVER = "limit %{x:.4g}<br>%{y:.4g}"
 _T_HOVER = "t = %{x:.4g}<br>%{y:.4g}"
 
 
@@ -46,8 +48,56 @@ def facts(spec: Spec, plan: Plan | None) -> list[str]:
     words += [f"w = {spec.w_std:g}"] if spec.w_std != 1 else []
     words += ["output α(f − f₀)" if spec.centred else "output αf", "rates × 1/α²", "cost ½ mean (output − f*)²"]
     words += [f"α = {spec.alphas[0]:g}"] if len(spec.alphas) == 1 else []
+    words += ["outputs compared on other rows of the table, or on those learned"] if spec.of_a_table else []
     words += [f"seeds {spec.seed:,} to {spec.seed + spec.seeds - 1:,}", "float32, steps"]
     return words + ([plan.device] if plan else [])
+
+
+def _learned(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> Figure:
+    """Functions on the circle, or outputs at a table's rows: whichever the first entry has."""
+    same = [entry for entry in entries if entry.spec.of_a_table == entries[0].spec.of_a_table]
+    return (_outputs if entries[0].spec.of_a_table else _functions)(same, time, options)
+
+
+def _outputs(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> Figure:
+    """Outputs at a table's rows against the limit's mean there: on the diagonal they agree."""
+    reach = 1.15 * max(_reach(entry) for entry in entries)
+    traces: list[Figure] = []
+    for entry in entries:
+        at = int(np.searchsorted(entry.theory["times"], time * (1 + 1e-12), side="right")) - 1
+        where = "other rows" if entry.theory.info["apart"] else "training points"
+        if entry.there(time):
+            traces += _dots(entry, time, _shown(entry, options))
+        mean = entry.theory["mean"][max(at, 0)].ravel()
+        limit = {"size": 5, "outline": 0, "hovertemplate": _DOT_HOVER}
+        traces.append(style.points(mean, mean, entry.named(f"limit Θ∞ at {where}"), style.INK, "circle", **limit))
+    diagonal = {"dash": "dot", "width": 1.5, "hoverinfo": "skip"}
+    traces.append(style.line([-reach, reach], [-reach, reach], "as the limit", style.MUTED, **diagonal))
+    x, y = (style.axis(title, range=[-reach, reach]) for title in ("mean of fₜ in the limit Θ∞", "output at time t"))
+    return {"data": traces, "layout": style.layout(x, y)}
+
+
+def _dots(entry: Entry, time: float, width: int) -> list[Figure]:
+    """Every network's outputs at one width (full), and the mean of their linearizations' (open)."""
+    at = int(np.searchsorted(entry.theory["times"], time * (1 + 1e-12), side="right")) - 1
+    x = entry.theory["mean"][max(at, 0)].ravel()
+    f, linearized, lost = (entry.now(name, time)[:, :, width] for name in ("f", "linearized", "diverged"))
+    traces: list[Figure] = []
+    for case in entry.spec.cases:
+        count, outputs = int(np.sum(lost[case] > 0)), f[case].reshape(len(f[case]), -1)
+        there = np.isfinite(outputs)
+        if not there.any() and not count:
+            continue  # not yet there
+        name, colour = entry.named(_name(entry.spec, case)), _colour(entry, case)
+        told = f"{name} ({count} diverged)" if count else name
+        step = max(1, int(there.sum()) // MOST_DOTS)
+        seen = np.broadcast_to(x, outputs.shape)[there][::step], outputs[there][::step]
+        full = {"size": 6, "outline": 0, "opacity": 0.6, "hovertemplate": _DOT_HOVER}
+        traces.append(style.points(*seen, told, colour, "circle", **full))
+        mean = style.over_seeds(np.nanmean, linearized[case].reshape(len(outputs), -1))
+        rings = {"open": True, "size": 8, "outline": 1.2, "hovertemplate": _DOT_HOVER}
+        traces.append(style.points(x, mean, f"{name}, linearized", colour, "circle", **rings))
+    return traces
 
 
 def _functions(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> Figure:
@@ -249,7 +299,7 @@ PANELS = {
     "f": Panel(
         "What is learned by time t: networks, their linearizations, the limit", "main",
         "Output against angle: networks thin, the mean of their linearizations dashed, the limit thick, training "
-        "points.", _functions,
+        "points. Of a table, outputs against the limit's mean at its rows.", _learned,
     ),
     "movement": Panel(
         "How far the kernel has moved by time t", "side",
@@ -263,7 +313,7 @@ PANELS = {
     ),
     "distance": Panel(
         "Distance of the function from the linearized network's", "foot",
-        "Root mean square distance over the circle between networks and their linearizations against width or output "
-        "scale, both axes logarithmic, with fitted slopes.", _distance,
+        "Root mean square distance, over the circle or a table's rows, between networks and their linearizations "
+        "against width or output scale, both axes logarithmic, with fitted slopes.", _distance,
     ),
 }  # fmt: skip

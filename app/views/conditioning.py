@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from app.controls.forms import Control
 from app.controls.training import MAX_SEED
 from app.views import experiment_page
 from app.views.experiment_page import View
 from ntk_core.activations.known_names import ACTIVATIONS
+from ntk_core.experiments._own_points import is_own
 
 TITLE, ORDER, ICON = "Positive definiteness", 9, ":material/verified:"
+
+
+def _on_sphere(values: Mapping[str, Any]) -> bool:
+    return not is_own(values["data"])
+
 
 TABLE = (
     Control(
@@ -24,12 +33,16 @@ TABLE = (
         limits=(0, 2), step=0.05,
     ),
     Control(
-        "dimension", "slider", "Dimension of the inputs n₀", "Of the space that holds the unit sphere; 2 is the "
-        "circle.", limits=(2, 100), step=1,
+        "data", "data", "Points", "A table of your own comes in on the page *Your data*; its rows are taken as they "
+        "are, on the sphere or not, and its target plays no part.", options={"sphere": "drawn from the unit sphere"},
     ),
     Control(
-        "points", "slider", "Points N", "Drawn uniformly from the sphere; fewer are a part of more.", limits=(2, 128),
-        step=1,
+        "dimension", "slider", "Dimension of the inputs n₀", "Of the space that holds the unit sphere; 2 is the "
+        "circle.", limits=(2, 100), step=1, shown_if=_on_sphere,
+    ),
+    Control(
+        "points", "slider", "Points N", "Drawn uniformly from the sphere, or from the rows of the table; fewer are a "
+        "part of more.", limits=(2, 128), step=1,
     ),
     Control(
         "against", "choice", "Draw the matrix against", "What the two pictures at the side vary.",
@@ -37,7 +50,9 @@ TABLE = (
             "depth": "depth L", "beta": "bias factor β", "dimension": "dimension n₀", "points": "number of points N",
         },
     ),
-    Control("degrees", "integer", "Highest degree", "", "advanced", limits=(4, 40), step=1),
+    Control(
+        "degrees", "integer", "Highest degree", "", "advanced", limits=(4, 40), step=1, shown_if=_on_sphere
+    ),
     Control(
         "w_std", "real", "Standard deviation of the weights", "The paper's is 1; √2 keeps relu's variance at any "
         "depth.", "advanced", limits=(0.01, 10), step=0.1,
@@ -62,6 +77,9 @@ without them even and odd activations lose half of the degrees, and relu with $L
 
 The side shows what this means for $N$ points: the smallest eigenvalue of $K(X, X)$ and its condition number, which
 says how slow the slowest direction is beside the fastest. Open triangles are below rounding: no digit of them is known.
+
+With a table of your own the points are its rows, wherever they lie, and all eigenvalues of $K(X, X)$ take the place of
+those by degree: on finitely many distinct points a kernel may be invertible that is not positive definite everywhere.
 """,
 )
 

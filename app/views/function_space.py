@@ -6,10 +6,13 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from app.controls.bounds import bounds
 from app.controls.forms import MAX_POINTS, Control
 from app.controls.training import BAND, table
 from app.views import experiment_page
 from app.views.experiment_page import View
+from ntk_core.experiments._own_points import is_own
+from ntk_core.experiments.function_space import Spec
 
 if TYPE_CHECKING:
     from ntk_core.runs.theory import Theory
@@ -18,12 +21,19 @@ TITLE, ORDER, ICON = "Function space", 2, ":material/show_chart:"
 
 DATA = (
     Control(
-        "points", "choice", "Training points", "With your own points, a click in the picture adds one, and a click on "
-        "one takes it away.",
+        "points", "data", "Training points", "With your own points, a click in the picture adds one, and a click on "
+        "one takes it away. A table comes in on the page *Your data*: its one input is an angle in radians, or its two "
+        "inputs point to a place on the circle.",
         options={"paper": "the paper's four", "even": "evenly spaced", "custom": "my own: click to add"},
     ),
     Control(
-        "n_train", "slider", "How many", limits=(1, 256), step=1, shown_if=lambda values: values["points"] == "even"
+        "n_train", "slider", "How many", limits=(1, 256), step=1,
+        shown_if=lambda values: values["points"] == "even" or is_own(values["points"]),
+    ),
+    Control(
+        "output", "integer", "Which output", "Of a table with several targets or more than two classes: the first is "
+        "1. The limit learns each as if it were alone.", limits=bounds(Spec, "output"), step=1,
+        shown_if=lambda values: is_own(values["points"]),
     ),
     Control(
         "target", "choice", "Target", shown_if=lambda values: values["points"] == "even",
@@ -52,8 +62,14 @@ CHART = (
 
 
 def click(point: Mapping[str, float], theory: Theory, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The points after a click: one more, or one less if the click was on a point."""
+    """The points after a click: one more, or one less if the click was on a point; a table's become points of one's
+    own."""
     old = values["custom"]
+    if is_own(values["points"]):
+        pairs = zip(theory["train_gamma"].tolist(), theory["train_y"].tolist(), strict=True)
+        old = tuple(pairs)
+        if len(old) > MAX_POINTS or max(abs(target) for _, target in old) > 100:
+            return {}
     x, y = round(point["x"], 3), round(point["y"], 3)
     if not (math.isfinite(x) and math.isfinite(y)) or abs(x) > 2 * math.pi or abs(y) > 100:
         return {}
@@ -61,8 +77,8 @@ def click(point: Mapping[str, float], theory: Theory, values: Mapping[str, Any])
     near = [p for p in old if math.hypot((p[0] - x) / math.pi, (p[1] - y) / reach) < 0.04]
     if near:
         left = tuple(p for p in old if p not in near)
-        return {"custom": left} if left else {}
-    return {"custom": (*old, (x, y))} if len(old) < MAX_POINTS else {}
+        return {"points": "custom", "custom": left} if left else {}
+    return {"points": "custom", "custom": (*old, (x, y))} if len(old) < MAX_POINTS else {}
 
 
 VIEW = View(
@@ -80,7 +96,7 @@ both. Jacot, Gabriel & Hongler 2018, section 5 and 6.2. (The paper's axis says s
 """,
     start=lambda count: max(count - 2, 0),
     click=click,
-    clickable=lambda values: values["points"] == "custom",
+    clickable=lambda values: values["points"] == "custom" or is_own(values["points"]),
 )
 
 

@@ -10,6 +10,7 @@ from app.controls.forms import Control
 from app.views import experiment_page
 from app.views.experiment_page import View
 from ntk_core.activations.known_names import ACTIVATIONS
+from ntk_core.experiments._own_points import is_own
 from ntk_core.experiments.lazy import Spec
 
 TITLE, ORDER, ICON = "Lazy or learning features", 8, ":material/compare:"
@@ -17,6 +18,10 @@ TITLE, ORDER, ICON = "Lazy or learning features", 8, ":material/compare:"
 
 def _even(values: Mapping[str, Any]) -> bool:
     return values["points"] == "even"
+
+
+def _own(values: Mapping[str, Any]) -> bool:
+    return is_own(values["points"])
 
 
 TABLE = (
@@ -48,10 +53,18 @@ TABLE = (
         limits=bounds(Spec, "beta"), step=0.05,
     ),
     Control(
-        "points", "choice", "Training points", "On the circle.",
+        "points", "data", "Training points", "On the circle; or rows of a table of your own, with any inputs, which "
+        "comes in on the page *Your data*.",
         options={"paper": "the paper's four", "even": "evenly spaced"},
     ),
-    Control("n_train", "slider", "How many", limits=bounds(Spec, "n_train"), step=1, shown_if=_even),
+    Control(
+        "n_train", "slider", "How many", limits=bounds(Spec, "n_train"), step=1,
+        shown_if=lambda values: _even(values) or _own(values),
+    ),
+    Control(
+        "n_test", "integer", "Other rows to look at", "Outputs are compared on so many rows that are not learned from, "
+        "or on as many as there are.", limits=bounds(Spec, "n_test"), step=50, shown_if=_own,
+    ),
     Control(
         "target", "choice", "Target", shown_if=_even,
         options={
@@ -106,6 +119,9 @@ with one rate $1/n$ its first layer and biases hardly learn, and its limit has a
 Yang and Hu 2021; mean-field with one hidden layer) starts from the kernel $\Theta_\infty$ too but moves it at every
 width: it is the paper's network with output scale $\alpha = n^{-1/2}$. Large $\alpha$ is lazy at any width, like
 $1/\alpha$ (Chizat, Oyallon and Bach 2019).
+
+With a table of your own every dot is an output at one of its rows: across, the limit's mean at that time; up, a
+network's (full) or its linearization's (open). Lazy networks stay near the diagonal, which is the limit itself.
 
 Outputs are $\alpha (f - f_0)$ and learning rates are divided by $\alpha^2$, so that all keep one pace. Dotted lines
 have the slope of the law: −1 where lazy, 0 in muP against width.

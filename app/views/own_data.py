@@ -170,12 +170,17 @@ def _uses(kept: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
         count = min(rows, SMALL)
         values = {"data": reference, "n_train": count, "component": min(2, count)}
         found.append(("components", "Principal components", values))
+    if len(kept["inputs"]) in (1, 2):
+        found.append(("function_space", "Function space", {"points": reference, "n_train": min(rows, 20)}))
     if len(kept["inputs"]) == 2 and len(kept["classes"]) in (0, 2):
         found.append(("circle", "Kernel on the circle", {"data": reference, "n_train": min(rows, 20)}))
     if kept["classes"] and rows >= 6:
         learn = min(rows * 2 // 3, 300)
         values = {"data": reference, "n_labelled": learn, "n_test": min(rows - learn, 500)}
         found.append(("spectral", "Accuracy and early stopping", values))
+    learn = max(1, min(rows * 2 // 3, 64))
+    found.append(("lazy", "Lazy or learning features", {"points": reference, "n_train": learn}))
+    found.append(("conditioning", "Conditioning", {"data": reference, "points": min(rows, 64)}))
     return found
 
 

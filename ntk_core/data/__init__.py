@@ -16,10 +16,11 @@ from ntk_core.data.synthetic import (
     paper_points,
     table,
 )
-from ntk_core.data.tables import ENCODINGS, Encoding, Table, choose, encode
+from ntk_core.data.tables import ENCODINGS, MAX_OUTPUTS, Encoding, Table, choose, encode
 
 __all__ = [
     "ENCODINGS",
+    "MAX_OUTPUTS",
     "OWN",
     "PICTURES",
     "TARGETS",

@@ -1,24 +1,22 @@
-"""The spec of lazy and feature learning: which networks stand side by side, on which points of the circle."""
+"""The spec of lazy and feature learning: which networks stand side by side, and on which points."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from ntk_core import data
+from ntk_core.experiments import _own_points as own
 from ntk_core.runs.spec import ActivationName, ExperimentSpec, output_times
-
-if TYPE_CHECKING:
-    from ntk_core.architecture import Architecture
 
 MOST_CASES = 6
 MOST_PARTS = 500
 MOST_STEPS = 20_000
 ZERO = 1e-9  # targets below this are zero but for rounding
 Parametrization = Literal["ntk", "standard", "standard_one_rate", "mup"]
-Points = Literal["paper", "even"]
+Points = Annotated[str, AfterValidator(own.known("paper", "even"))]
 Target = Literal["product", "sine", "cosine_3", "square", "bump"]  # the names of data.TARGETS
 TrainedWidth = Annotated[int, Field(ge=1, le=8192)]
 Alpha = Annotated[float, Field(ge=1e-4, le=1e4)]
@@ -45,8 +43,11 @@ class Spec(ExperimentSpec):
     activation: ActivationName = "tanh"
     beta: float = Field(0.1, ge=0, le=1)
     w_std: float = Field(1.0, ge=0.25, le=2, description="standard deviation of the weights; the paper's is 1")
-    points: Points = Field("even", description="the paper's four points, or evenly spaced ones")
-    n_train: int = Field(8, ge=1, le=64, description="how many even points")
+    points: Points = Field(
+        "even", description="paper: its four; even: on the circle; own: and a digest: a table of one's own"
+    )
+    n_train: int = Field(8, ge=1, le=256, description="how many even points, or rows of a table")
+    n_test: int = Field(100, ge=1, le=500, description="at most so many other rows of a table, to be looked at")
     target: Target = Field("square", description="target at the even points")
     seeds: int = Field(4, ge=1, le=50, description="networks of each kind and width")
     seed: int = Field(0, ge=0, le=2**31 - 1, description="the first seed; network k uses seed + k")
@@ -72,12 +73,17 @@ class Spec(ExperimentSpec):
                 f"time: {self.time:g} at learning rate {self.learning_rate:g} is {self.steps:,} steps; "
                 f"1 to {MOST_STEPS:,} are allowed"
             )
-        if np.abs(training_set(self)[1]).max() < ZERO:
+        if not self.of_a_table and np.abs(circle_points(self)[1]).max() < ZERO:
             raise ValueError(
                 f"n_train: this target is zero at {self.n_train} even point{'s' * (self.n_train > 1)}, so there is "
                 f"nothing to learn; take more points, or another target"
             )
         return self
+
+    @property
+    def of_a_table(self) -> bool:
+        """Whether the points are of a table of one's own, and not on the circle."""
+        return own.is_own(self.points)
 
     @property
     def cases(self) -> tuple[Case, ...]:
@@ -95,16 +101,9 @@ class Spec(ExperimentSpec):
         return output_times(self.steps, self.snapshots, self.learning_rate)
 
 
-def training_set(spec: Spec) -> tuple[data.Floats, data.Floats]:
-    """Angles (N,) and targets (N,)."""
+def circle_points(spec: Spec) -> tuple[data.Floats, data.Floats]:
+    """Angles (N,) and targets (N,) of the points on the circle."""
     if spec.points == "paper":
         return data.paper_points()
     gamma = data.even_angles(spec.n_train)
     return gamma, data.circle_target(spec.target, gamma)
-
-
-def architecture(spec: Spec, width: int = 1) -> Architecture:
-    """The spec's network of one width."""
-    from ntk_core.architecture import Architecture
-
-    return Architecture(spec.depth, width, spec.activation, spec.beta, 2, 1, spec.w_std)

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ntk_core import data
 from ntk_core.device import resolve_device
 from ntk_core.experiments import _lazy_spec as lazy
+from ntk_core.experiments._lazy_points import architecture, points_of
+from ntk_core.finite.layer_terms import as_matrix
 from ntk_core.finite.linearized import LinearizedNetwork
 from ntk_core.finite.movement import alignment, kernel_movement
 from ntk_core.finite.scaled import ScaledNetwork
@@ -25,11 +26,13 @@ from ntk_core.runs.result import Increment
 from ntk_core.training.scaled import ScaledState, train_scaled
 
 if TYPE_CHECKING:
+    from ntk_core.experiments._lazy_points import Points
     from ntk_core.experiments._lazy_spec import Spec
 
 BATCH_BYTES = 1 << 26  # of networks that train together
 COPIES = 4  # of the weights: now, at the start, and both again in the linearized network
-CIRCLE = 24  # points of the circle on which the kernel's movement is measured
+FEW = 64  # training points that every network is counted with, so that few do not change how many train together
+MOST_UNKNOWNS = 1500  # N times the number of outputs, of the eigenproblem behind a linearization
 PASSES = 20  # over a neuron's numbers, activation and derivative included
 OPERATIONS = 100  # small ones of a step, for each layer
 CAREFUL = 0.5  # share of the stable rate above which a kernel that grows may pass it
@@ -83,7 +86,7 @@ def plan(spec: Spec, stable_rate: float) -> Plan:
     everything = pieces(spec)
     largest = max(_bytes(spec, spec.widths[piece.width]) * (piece.last - piece.first) for piece in everything)
     seconds = sum(_seconds(spec, piece, speeds) for piece in everything)
-    refusal = _too_many(everything) or _too_large(largest, device)
+    refusal = _too_many(everything) or _too_large(largest, device) or _too_many_unknowns(spec)
     return Plan((), largest, seconds, device, refusal, _warnings(spec, stable_rate))
 
 
@@ -106,6 +109,17 @@ def _too_large(size: int, device: str) -> str | None:
     )
 
 
+def _too_many_unknowns(spec: Spec) -> str | None:
+    points = points_of(spec)
+    if len(points.X) * points.n_out <= MOST_UNKNOWNS:
+        return None
+    return (
+        f"n_train: {len(points.X):,} points with {points.n_out} outputs make {len(points.X) * points.n_out:,} unknowns "
+        f"of every network's linearization; at most {MOST_UNKNOWNS:,} are solved here, so take "
+        f"{MOST_UNKNOWNS // points.n_out:,} points or fewer"
+    )
+
+
 def _warnings(spec: Spec, stable_rate: float) -> tuple[str, ...]:
     if spec.learning_rate >= stable_rate:
         return (
@@ -122,12 +136,16 @@ def _warnings(spec: Spec, stable_rate: float) -> tuple[str, ...]:
 
 def _weights(spec: Spec, n: int) -> int:
     """Parameters of one network of width n."""
-    return (spec.depth - 2) * n * n + n * (3 + spec.depth)
+    points = points_of(spec)
+    return (spec.depth - 2) * n * n + n * (points.X.shape[1] + points.n_out + spec.depth)
 
 
 def _bytes(spec: Spec, n: int) -> int:
-    """Of one network, its copies, and its activations and signals at all points."""
-    return 4 * (COPIES * _weights(spec, n) + 6 * (spec.angles + CIRCLE + 64) * n * spec.depth)
+    """Of one network, its copies, its activations and signals at all points, and its kernels of several outputs."""
+    points = points_of(spec)
+    count = len(points.seen) + len(points.moved) + max(FEW, len(points.X))
+    kernels = 8 * 6 * (len(points.X) * points.n_out) ** 2 if points.n_out > 1 else 0
+    return 4 * (COPIES * _weights(spec, n) + 6 * count * n * spec.depth * points.n_out) + kernels
 
 
 def _together(spec: Spec, n: int) -> int:
@@ -136,10 +154,12 @@ def _together(spec: Spec, n: int) -> int:
 
 
 def _seconds(spec: Spec, piece: Piece, speeds: machine.Speeds) -> float:
-    n, S, N = spec.widths[piece.width], piece.last - piece.first, len(lazy.training_set(spec)[0])
-    weights, looks = _weights(spec, n), len(spec.times)
-    flops = 6 * weights * N * spec.steps + 4 * weights * (2 * spec.angles + 2 * CIRCLE + N) * looks
-    neurons = n * (spec.depth - 1) * (N * spec.steps + 2 * (spec.angles + CIRCLE + N) * looks)
+    points = points_of(spec)
+    n, S, N, K = spec.widths[piece.width], piece.last - piece.first, len(points.X), points.n_out
+    weights, looks, seen = _weights(spec, n), len(spec.times), len(points.seen) + len(points.moved)
+    flops = 6 * weights * N * spec.steps + 4 * weights * K * (2 * seen + N) * looks
+    flops += 30 * (N * K) ** 3 + 4 * n * spec.depth * (N * K) ** 2 * looks
+    neurons = n * (spec.depth - 1) * (N * spec.steps + 2 * K * (seen + N) * looks)
     traffic = 4 * (5 * weights * spec.steps + PASSES * neurons)
     each = weights / DRAWS_PER_SECOND + flops / speeds.flops("float32") + traffic / speeds.bandwidth
     return S * each + (spec.steps + 5 * looks) * OPERATIONS * spec.depth * speeds.overhead
@@ -162,30 +182,44 @@ def run(spec: Spec, part: Part | None) -> Iterator[Increment]:
 
 def _trained(spec: Spec, piece: Piece) -> Iterator[dict[str, np.ndarray]]:
     """What is seen of a piece's networks at every output time; float32, plain gradient descent."""
-    gamma, y = lazy.training_set(spec)
-    X = data.circle(gamma)
-    both = np.concatenate([data.circle(data.even_angles(CIRCLE)), X])  # asked together: half the calls
-    curve = data.circle(data.angle_grid(spec.angles))
+    points = points_of(spec)
+    X, y, goal = points.X, points.y, torch.as_tensor(points.y)
     model = _networks(spec, piece)
     linear = LinearizedNetwork(model, X, y, GradientDescent(spec.learning_rate))
-    start = model.tangent_kernel(both)
+    start, _ = _kernels(model, points)
     for state in train_scaled(model, X, y, spec.times, rate=spec.learning_rate):
-        f, expected = model(curve)[..., 0].double(), linear.at(state.time, curve)[..., 0]
-        kernel = model.tangent_kernel(both)
+        f, expected = _shaped(model(points.seen).double(), y), _shaped(linear.at(state.time, points.seen), y)
+        moved, own = _kernels(model, points)
+        apart = (f - expected)[:, torch.from_numpy(points.distinct)]
         seen = {
             "f": f,
             "linearized": expected,
-            "distance": (f - expected)[:, 1:].square().mean(1).sqrt(),  # the first angle is the last
-            "kernel_change": kernel_movement(start[:, :CIRCLE, :CIRCLE], kernel[:, :CIRCLE, :CIRCLE]),
-            "alignment": alignment(kernel[:, CIRCLE:, CIRCLE:], y),
-            "cost": (state.outputs[..., 0].double().cpu() - torch.as_tensor(y)).square().mean(1) / 2,
+            "distance": apart.flatten(1).square().mean(1).sqrt(),
+            "kernel_change": kernel_movement(start, moved),
+            "alignment": alignment(own, torch.as_tensor(y.ravel())),
+            "cost": (_shaped(state.outputs.double().cpu(), y) - goal).flatten(1).square().sum(1) / (2 * len(X)),
         }
         yield {name: _plain(values, name, state) for name, values in seen.items()} | {"diverged": _flags(state)}
 
 
+def _kernels(model: ScaledNetwork, points: Points) -> tuple[Tensor, Tensor]:
+    """Every network's kernel where its movement is measured and on the training points, (S, P n_out, P n_out) each."""
+    if points.moved is points.X:
+        kernel = as_matrix(model.tangent_kernel(points.X), ensemble=True)
+        return kernel, kernel
+    both = np.concatenate([points.moved, points.X])  # asked together: half the calls
+    kernel, first = model.tangent_kernel(both), len(points.moved)
+    return kernel[:, :first, :first], kernel[:, first:, first:]
+
+
+def _shaped(f: Tensor, y: np.ndarray) -> Tensor:
+    """Outputs (S, M, n_out) as targets are: without the last dimension where they have none."""
+    return f if y.ndim == 2 else f[..., 0]
+
+
 def _networks(spec: Spec, piece: Piece) -> ScaledNetwork:
     return ScaledNetwork.init(
-        lazy.architecture(spec, spec.widths[piece.width]),
+        architecture(spec, spec.widths[piece.width]),
         [spec.seed + k for k in range(piece.first, piece.last)],
         spec.parametrizations[piece.parametrization],
         alpha=spec.alphas[piece.alpha],

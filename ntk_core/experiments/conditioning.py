@@ -1,24 +1,29 @@
 """Positive definiteness and conditioning of the limiting kernels on the unit sphere (paper, Proposition 2).
 
 A kernel that depends on the angle alone is positive definite on the sphere if and only if no degree of the spherical
-harmonics has the eigenvalue zero. On N points what counts is the smallest eigenvalue of the matrix K(X, X).
+harmonics has the eigenvalue zero. On N points what counts is the smallest eigenvalue of the matrix K(X, X): of points
+drawn from the sphere, or of the rows of a table of one's own, wherever they lie.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
+from ntk_core import data
 from ntk_core.experiments import _common as common
+from ntk_core.experiments import _own_points as own
 from ntk_core.experiments._by_degree import by_degree, ntk_by_degree
 from ntk_core.runs.arrays import Labelled, labelled
 from ntk_core.runs.spec import ActivationName, ExperimentSpec
 from ntk_core.runs.theory import Theory
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ntk_core.limit.conditioning import Conditioning, Definiteness
 
 KERNELS = ("ntk", "nngp")
@@ -45,17 +50,37 @@ class Spec(ExperimentSpec):
     activation: ActivationName = "relu"
     beta: float = Field(0.1, ge=0, le=2)
     w_std: float = Field(1.0, ge=0.01, le=10, description="standard deviation of the weights; the paper's is 1")
+    data: Annotated[str, AfterValidator(own.known("sphere"))] = Field(
+        "sphere", description="sphere: points drawn from it; own: and a digest: rows of a table, as they are"
+    )
     dimension: int = Field(3, ge=2, le=100, description="n_in, of the space that holds the sphere")
     degrees: int = Field(16, ge=4, le=40, description="the highest degree of the spherical harmonics")
-    points: int = Field(32, ge=2, le=128, description="N points drawn uniformly from the sphere")
-    seed: int = Field(0, ge=0, le=2**31 - 1, description="draws the points")
+    points: int = Field(32, ge=2, le=128, description="N points drawn uniformly from the sphere, or rows of the table")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="draws the points, or the rows")
     against: Literal["depth", "beta", "dimension", "points"] = Field(
         "depth", description="what the smallest eigenvalue and the condition number are drawn against"
     )
 
+    @model_validator(mode="after")
+    def _check_against(self) -> Spec:
+        if self.of_a_table and self.against == "dimension":
+            raise ValueError("against: the points of a table keep their dimension; choose depth, beta or points")
+        return self
+
+    @property
+    def of_a_table(self) -> bool:
+        """Whether the points are of a table of one's own, and not drawn from the sphere."""
+        return own.is_own(self.data)
+
 
 def theory(spec: Spec) -> Theory:
-    """Eigenvalues by degree, extreme eigenvalues against one of the settings, and other activations beside."""
+    """Eigenvalues by degree, or in order on a table's points; extreme eigenvalues against one of the settings; and
+    other activations beside.
+    """
+    return _on_table(spec) if spec.of_a_table else _on_sphere(spec)
+
+
+def _on_sphere(spec: Spec) -> Theory:
     found = by_degree(common.net_of(spec), spec.dimension, spec.degrees)
     lost, seen = _compared(spec, found.ntk)
     arrays = (
@@ -74,6 +99,23 @@ def theory(spec: Spec) -> Theory:
         "notes": _notes(found.ntk),
     }
     return Theory(arrays, info)
+
+
+def _on_table(spec: Spec) -> Theory:
+    """All eigenvalues of both matrices on a table's points, and how other activations are conditioned there."""
+    net, at = common.net_of(spec), (spec.data, spec.points, spec.seed)
+    ntk, nngp = _conditioning(net, *at)
+    compared = [_conditioning(net._replace(activation=name), *at)[0] for name in _names(spec.activation)]
+    arrays = labelled(
+        order=(("order",), np.arange(1, spec.points + 1), "kernel principal component", "1"),
+        values=(("kernel", "order"), _spectra(net, *at), "eigenvalue of K(X, X), the largest first", "1"),
+        level=(("kernel",), [ntk.rounding, nngp.rounding], "an eigenvalue at or below this is not told from zero", "1"),
+        others_smallest=(("compared",), [c.smallest for c in compared], "smallest eigenvalue of the NTK's matrix", "1"),
+        others_number=(("compared",), [c.number for c in compared], "condition number of the NTK's matrix", "1"),
+    )
+    info = {"compared": list(_names(spec.activation)), "lost": ntk.singular, "missing": []}
+    info |= {"dimension": _points(*at).shape[1], "notes": _table_notes(ntk, *at)}
+    return Theory(arrays | _sweep(spec), info)
 
 
 def slow(spec: Spec) -> bool:
@@ -96,8 +138,10 @@ def _degrees(ntk: Definiteness, nngp: Definiteness) -> dict[str, Labelled]:
 
 def _sweep(spec: Spec) -> dict[str, Labelled]:
     """Extreme eigenvalues of both kernels' matrices along what the spec follows."""
-    own = getattr(spec, spec.against)
-    values = sorted({*SWEEPS[spec.against], own})
+    mine = getattr(spec, spec.against)
+    values = sorted({*SWEEPS[spec.against], mine})
+    if spec.of_a_table and spec.against == "points":
+        values = [count for count in values if count <= (data.available(spec.data) or 0)]
     rows = [_at(spec, value) for value in values]
 
     def each(attribute: str) -> np.ndarray:
@@ -118,16 +162,44 @@ def _at(spec: Spec, value: float) -> tuple[Conditioning, Conditioning]:
     changed: dict[str, Any] = {name: getattr(spec, name) for name in ("depth", "beta", "dimension", "points")}
     changed[spec.against] = value
     net = common.Net(changed["depth"], spec.activation, changed["beta"], spec.w_std)
-    return _conditioning(net, changed["dimension"], changed["points"], spec.seed)
+    source = spec.data if spec.of_a_table else changed["dimension"]
+    return _conditioning(net, source, changed["points"], spec.seed)
 
 
 @lru_cache(maxsize=512)
-def _conditioning(net: common.Net, dimension: int, points: int, seed: int) -> tuple[Conditioning, Conditioning]:
-    from ntk_core.limit.conditioning import conditioning, sphere_points
-    from ntk_core.limit.kernels import limiting_kernels
+def _conditioning(net: common.Net, source: str | int, points: int, seed: int) -> tuple[Conditioning, Conditioning]:
+    """Both matrices on points of a table, or of the sphere in a space of this dimension."""
+    from ntk_core.limit.conditioning import conditioning
 
-    kernels = limiting_kernels(common.limit_of(net, dimension), sphere_points(points, dimension, seed))
-    return conditioning(kernels.ntk), conditioning(kernels.nngp)
+    ntk, nngp = _kernels(net, source, points, seed)
+    return conditioning(ntk), conditioning(nngp)
+
+
+@lru_cache(maxsize=8)
+def _spectra(net: common.Net, source: str | int, points: int, seed: int) -> np.ndarray:
+    """Eigenvalues of both matrices, the largest first, (2, N)."""
+    return np.stack([np.linalg.eigvalsh(K.numpy())[::-1] for K in _kernels(net, source, points, seed)])
+
+
+def _kernels(net: common.Net, source: str | int, points: int, seed: int) -> tuple[Tensor, Tensor]:
+    """NTK and NNGP kernel, with equal rows for equal inputs."""
+    from ntk_core.limit.kernel_functions import NNGP, NTK
+    from ntk_core.limit.predictions import kernels
+
+    X = _points(source, points, seed)
+    arch = common.limit_of(net, X.shape[1])
+    return kernels(NTK(arch), NNGP(arch), X)
+
+
+def _points(source: str | int, points: int, seed: int) -> Tensor:
+    """Rows of a table, or points of the sphere, (N, n_in); a prefix for fewer."""
+    import torch
+
+    from ntk_core.limit.conditioning import sphere_points
+
+    if isinstance(source, int):
+        return sphere_points(points, source, seed)
+    return torch.from_numpy(data.resolve(source, points, seed=seed).inputs)
 
 
 def _names(own: str) -> tuple[str, ...]:
@@ -162,6 +234,23 @@ def _notes(found: Definiteness) -> list[str]:
     else:
         what = f"every degree above {found.resolved} has eigenvalue 0, as for a polynomial"
     return [f"The NTK is not positive definite on this sphere: {what}. Nothing in those directions is ever learned."]
+
+
+def _table_notes(ntk: Conditioning, source: str, points: int, seed: int) -> list[str]:
+    """Why a table's matrix cannot be inverted."""
+    X = _points(source, points, seed).numpy()
+    again = points - len(np.unique(X + 0.0, axis=0))  # + 0.0 turns -0.0 into 0.0
+    if again:
+        return [
+            f"{again} of these {points} rows {'repeat' if again > 1 else 'repeats'} the inputs of another row, so that "
+            f"K(X, X) is singular whatever the kernel: where their targets differ, no function fits both."
+        ]
+    if not ntk.singular:
+        return []
+    return [
+        "The NTK's matrix is not told from a singular one: its smallest eigenvalue is below rounding. Gradient descent "
+        "does not learn such a direction in any time that counts."
+    ]
 
 
 def _have(found: Definiteness) -> str:

@@ -8,10 +8,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from ntk_core import data
 from ntk_core.experiments import _common as common
+from ntk_core.experiments import _own_points as own
 from ntk_core.runs.arrays import labelled
 from ntk_core.runs.parts import Part, spread
 from ntk_core.runs.result import Increment, Schema, Variable
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from ntk_core.limit.ensemble import InfiniteEnsemble
     from ntk_core.runs.plan import Plan
 
-Points = Literal["paper", "even", "custom"]
+Points = Annotated[str, AfterValidator(own.known("paper", "even", "custom"))]
 Target = Literal["product", "sine", "cosine_3", "square", "bump"]  # the names of data.TARGETS
 Angle = Annotated[float, Field(ge=-2 * math.pi, le=2 * math.pi)]
 Value = Annotated[float, Field(ge=-100, le=100)]
@@ -34,10 +35,13 @@ class Spec(TrainingSpec):
     experiment: Literal["function_space"] = "function_space"
     widths: tuple[Width, ...] = Field((50, 500), min_length=1, max_length=6)
     time: float = Field(1000.0, ge=0, description="t = steps x learning rate")
-    points: Points = Field("paper", description="the paper's four points, evenly spaced ones, or one's own")
-    n_train: int = Field(8, ge=1, le=256, description="how many even points")
+    points: Points = Field(
+        "paper", description="paper: its four; even; custom: below; own: and a digest: a table put on the circle"
+    )
+    n_train: int = Field(8, ge=1, le=256, description="how many even points, or rows of a table")
     target: Target = Field("product", description="target at the even points")
     custom: tuple[tuple[Angle, Value], ...] = Field((), max_length=64, description="one's own points (angle, target)")
+    output: int = Field(1, ge=1, le=data.MAX_OUTPUTS, description="which of a table's targets, the first is 1")
     angles: int = Field(121, ge=3, le=1001, description="points of the curves, from -pi to pi")
 
     @model_validator(mode="after")
@@ -54,9 +58,10 @@ def training_set(spec: Spec) -> tuple[data.Floats, data.Floats]:
     if spec.points == "even":
         gamma = data.even_angles(spec.n_train)
         return gamma, data.circle_target(spec.target, gamma)
+    if own.is_own(spec.points):
+        return own.on_circle(spec.points, spec.n_train, spec.output)[:2]
     gamma, y = np.array(spec.custom).T
-    # Angles a whole turn apart are one point, and so are angles closer than anyone can click.
-    return np.round((gamma + np.pi) % (2 * np.pi) - np.pi, 6), y
+    return own.on_one_turn(gamma), y
 
 
 def theory(spec: Spec) -> Theory:
@@ -87,6 +92,7 @@ def theory(spec: Spec) -> Theory:
         "stable_rate": common.stable_rate(spec, largest),
         "rule": rule_name,
         "conflict": _conflict(spec),
+        "notes": _notes(spec),
     }
     return Theory(arrays, info)
 
@@ -128,6 +134,13 @@ def run(spec: Spec, part: Part | None = None) -> Iterator[Increment]:
         with update.network.looking():
             f = update.network(points)[..., 0]
         yield common.increment(update, f=f)
+
+
+def _notes(spec: Spec) -> list[str]:
+    """How a table's columns became points of the circle."""
+    if not own.is_own(spec.points):
+        return []
+    return list(own.on_circle(spec.points, spec.n_train, spec.output).notes)
 
 
 def _conflict(spec: Spec) -> str | None:

@@ -11,7 +11,10 @@ from app import charts
 from app.charts import arrays
 from app.charts.conditioning import PANELS, facts
 from app.views.conditioning import VIEW
+from ntk_core import data
 from ntk_core.experiments import conditioning
+
+OF_TABLES = ("spectrum", "others")
 
 
 def drawn(**fields):
@@ -35,13 +38,39 @@ def coloured(figure):
 )
 def test_every_panel_is_named_and_valid(fields):
     _, figures = drawn(**fields)
-    assert list(figures) == list(PANELS)
+    assert list(figures) == [name for name in PANELS if name not in OF_TABLES]
+    check(figures)
+
+
+def check(figures):
     for name, figure in figures.items():
         json.dumps(figure, allow_nan=False)
         graph_objects.Figure(coloured(arrays.expanded(figure)))
         for axis in ("xaxis", "yaxis"):
             assert figure["layout"][axis]["title"]["text"], (name, axis)
         assert all(trace["name"] for trace in figure["data"])
+
+
+@pytest.mark.parametrize("repeated", [False, True])
+def test_a_tables_eigenvalues_are_in_order_and_other_activations_beside(repeated):
+    X = np.random.default_rng(0).standard_normal((8, 3))
+    X = np.concatenate([X[:4], X[:4]]) if repeated else X
+    table = data.Table(X, np.arange(8.0), np.ones(8, np.int16), ("a", "b", "c"), ("y",))
+    entry, figures = drawn(data=data.keep(table))
+    assert list(figures) == ["spectrum", "smallest", "number", "others"]
+    check(figures)
+    seen = arrays.numbers(figures["spectrum"]["data"][0]["y"])
+    there = entry.theory["values"][0] > entry.theory["level"][0]
+    assert there.sum() == (4 if repeated else 8)
+    np.testing.assert_allclose(seen[there], entry.theory["values"][0][there], rtol=1e-6)
+    assert np.isnan(seen[~there]).all()
+    if repeated:
+        assert "singular to rounding" in figures["others"]["layout"]["annotations"][0]["text"]
+    else:
+        dots = arrays.numbers(figures["others"]["data"][0]["x"])
+        np.testing.assert_allclose(dots, entry.theory["others_number"][:4], rtol=1e-6)
+        assert figures["others"]["layout"]["yaxis"]["ticktext"][-1] == "identity: singular"  # of rank 4
+    assert "8 rows of a table as they are, drawn by seed 0" in facts(entry.spec, None)
 
 
 def test_eigenvalues_and_missing_degrees_are_the_theorys():

@@ -10,7 +10,7 @@ from plotly import graph_objects
 
 from app import charts
 from app.charts import arrays
-from ntk_core import experiments
+from ntk_core import data, experiments
 from ntk_core.experiments import lazy
 from ntk_core.runs.result import Result
 
@@ -134,3 +134,25 @@ def test_clock_and_facts():
     words = " · ".join(chart.facts(spec, None))
     for fact in ("weight matrices, 2 hidden layers", "tanh, β = 0.1", "w = 1.5", "output αf", "α = 2", "seeds 0 to 2"):
         assert fact in words
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_outputs_at_a_tables_rows_stand_beside_the_limits(several):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((9, 3)), rng.standard_normal((9, 2) if several else 9)
+    table = data.Table(X, y, np.ones(9, np.int16), ("a", "b", "c"), ("y",))
+    fields = {"points": data.keep(table), "n_train": 5, "parametrizations": ("ntk",)}
+    spec = spec_of(**fields)
+    theory, result = lazy.theory(spec), experiments.compute(spec)
+    alone = drawn(**fields)["f"]
+    assert [trace["name"] for trace in alone["data"]] == ["limit Θ∞ at other rows", "as the limit"]
+    figures = drawn(result, **fields)
+    for figure in figures.values():
+        text = json.dumps(arrays.expanded(figure), allow_nan=False)
+        graph_objects.Figure(json.loads(re.sub(r'"@(ink|muted|grid|paper|c[0-5])(/[0-9.]+)?"', '"#000"', text)))
+    dots = named(figures["f"], "the paper's")
+    expected = np.broadcast_to(theory["mean"][-1].ravel(), (3, theory["mean"][-1].size))
+    np.testing.assert_allclose(values(dots, "x"), expected.ravel(), rtol=1e-5)
+    np.testing.assert_allclose(values(dots), result["f"][-1, 0, 0, 0].ravel(), rtol=1e-5)  # of the widest
+    rings = named(figures["f"], "the paper's, linearized")
+    np.testing.assert_allclose(values(rings), result["linearized"][-1, 0, 0, 0].mean(0).ravel(), rtol=1e-5)

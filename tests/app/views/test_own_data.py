@@ -50,7 +50,9 @@ def test_a_pasted_table_is_shown_and_kept(at):
     shown = " ".join(m.value for m in at.markdown)
     assert "4 rows, 3 columns" in shown
     assert "**Ready:** 4 points with 2 inputs; the target kind is 2 classes." in shown
-    assert [b.label for b in at.button] == ["Principal components", "Kernel on the circle"]
+    assert [b.label for b in at.button] == [
+        "Principal components", "Function space", "Kernel on the circle", "Lazy or learning features", "Conditioning",
+    ]  # fmt: skip
     ((reference, name),) = at.session_state[OWN_TABLES].items()
     assert reference.startswith("own:")
     assert name == "your table: kind, 4 rows"

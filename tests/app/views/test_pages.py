@@ -1,5 +1,6 @@
 """Every page as Streamlit runs it, with an engine that answers at once (its numbers are invented)."""
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -259,3 +260,19 @@ def test_a_direction_that_grows_without_bound_gets_one_sentence(engine):
     at.text_input(key="any_cost.direction").set_value("f - y").run()
     assert sentences(at) == []
     assert chart(at)
+
+
+def test_a_click_beside_a_tables_points_makes_them_ones_own():
+    from app.views import function_space
+
+    theory = {
+        "train_gamma": np.array([0.5, -1.0]), "train_y": np.array([0.2, 0.4]), "mean": np.ones(3), "std": np.ones(3),
+    }  # fmt: skip
+    values = {"points": "own:" + "0" * 32, "custom": ()}
+    assert function_space.VIEW.clickable(values)
+    more = function_space.click({"x": 2.0, "y": -1.0}, theory, values)
+    assert more == {"points": "custom", "custom": ((0.5, 0.2), (-1.0, 0.4), (2.0, -1.0))}
+    less = function_space.click({"x": 0.5, "y": 0.2}, theory, values)
+    assert less == {"points": "custom", "custom": ((-1.0, 0.4),)}
+    many = theory | {"train_gamma": np.zeros(65), "train_y": np.zeros(65)}
+    assert function_space.click({"x": 2.0, "y": -1.0}, many, values) == {}
