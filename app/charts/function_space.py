@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from ntk_core.runs.theory import Theory
 
 Z90 = 1.2815515655446004  # the 90th percentile of a standard normal
+# Whose theory is drawn, and what the posterior's prior is.
+THEORIES = {"ntk": "limit", "nngp": "NNGP kernel", "rbf": "RBF kernel", "matern": "Matérn kernel"}
+PRIORS = {**THEORIES, "ntk": "NTK"}
 _HOVER = "γ = %{x:.3f}<br>f = %{y:.3f}"
 
 
@@ -35,7 +38,7 @@ def _functions(entries: Sequence[Entry], time: float, options: Mapping[str, Any]
     for entry in entries:
         gamma = entry.theory["gamma"]
         mean, std = (_at(entry.theory, name, time) for name in ("mean", "std"))
-        name = entry.named("limit: 10–90 %")
+        name = entry.named(f"{_theory(entry)}: 10–90 %")
         traces += style.band(gamma, mean - Z90 * std, mean + Z90 * std, name, style.INK, 0.13)
         if options.get("gp"):
             traces += _posterior(entry)
@@ -45,13 +48,23 @@ def _functions(entries: Sequence[Entry], time: float, options: Mapping[str, Any]
         if options.get("paper") and paper.matches(entry.spec, "figure2"):
             traces += _paper_curves()
         middle = {"width": 4, "opacity": 0.9, "hovertemplate": _HOVER}
-        traces.append(style.line(gamma, mean, entry.named("limit: median"), style.INK, **middle))
+        if "ntk_mean" in entry.theory:
+            ntk = {"dash": "dash", "width": 2.5, "hovertemplate": _HOVER}
+            traces.append(
+                style.line(gamma, _at(entry.theory, "ntk_mean", time), entry.named("limit: mean"), style.MUTED, **ntk)
+            )
+        traces.append(style.line(gamma, mean, entry.named(f"{_theory(entry)}: median"), style.INK, **middle))
     traces += [_training_points(entry) for entry in entries]
     reach = max(_reach(entry.theory, bool(options.get("gp"))) for entry in entries)
     return {
         "data": traces,
         "layout": style.layout(style.angle_axis(), style.axis("output f(x)", range=[-reach, reach])),
     }
+
+
+def _theory(entry: Entry) -> str:
+    """Whose theory is drawn: the limit's, or another kernel's."""
+    return THEORIES[entry.spec.kernel]
 
 
 def _training_points(entry: Entry) -> dict[str, Any]:
@@ -72,9 +85,9 @@ def _reach(theory: Theory, posterior: bool) -> float:
 
 
 def _posterior(entry: Entry) -> list[dict[str, Any]]:
-    """What regression with the NTK as a Gaussian process's prior would give: another distribution, so it is named."""
+    """What regression with the kernel as a Gaussian process's prior would give: another distribution, named so."""
     gamma, mean, std = (entry.theory[name] for name in ("gamma", "gp_mean", "gp_std"))
-    name, colour = entry.named("GP posterior with the NTK as prior"), style.COLOURS[3]
+    name, colour = entry.named(f"GP posterior with the {PRIORS[entry.spec.kernel]} as prior"), style.COLOURS[3]
     edges = arrays.curves(gamma, np.stack([mean - Z90 * std, mean + Z90 * std]))
     return [
         style.line(gamma, mean, name, colour, dash="longdash", width=2.5, hovertemplate=_HOVER),
@@ -98,7 +111,11 @@ def _paper_curves() -> list[dict[str, Any]]:
 def _cost(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any]:
     hover = "t = %{x:.4g}<br>cost %{y:.3g}"
     traces = histories.against_time(entries, "cost", time, hover, as_band=bool(options.get("band")))
-    traces += histories.costs_of_limits(entries)
+    traces += [
+        trace | {"name": entry.named(f"{_theory(entry)}: expected")}
+        for entry in entries
+        for trace in histories.costs_of_limits([entry])
+    ]
     marks = [] if math.isinf(time) else [_now_line(time)]
     return {"data": traces, "layout": histories.cost_layout(entries, time, shapes=marks)}
 
@@ -114,7 +131,7 @@ def _spread(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -
         gamma = entry.theory["gamma"]
         if entry.there(time) and not math.isinf(time):
             traces += _spreads(entry, gamma, entry.now("f", time))
-        name, std = entry.named("limit"), _at(entry.theory, "std", time)
+        name, std = entry.named(_theory(entry)), _at(entry.theory, "std", time)
         traces.append(style.line(gamma, std, name, style.INK, width=3, hovertemplate=_HOVER))
     top = 1.3 * max(float(np.nanmax(entry.theory["std"])) for entry in entries)
     axes = style.angle_axis(), style.axis("std of f(x) over seeds", range=[0, max(top, 1e-6)])
@@ -138,6 +155,41 @@ def _spreads(entry: Entry, gamma: np.ndarray, curves: np.ndarray) -> list[dict[s
     return traces
 
 
+def _own(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The first network of every width beside kernel gradient descent with its own kernel, of t = 0 and of now."""
+    reach = max(_reach(entry.theory, False) for entry in entries)
+    axes = style.angle_axis(), style.axis("output f(x)", range=[-reach, reach])
+    if math.isinf(time):
+        return style.empty("No network has been there: choose an earlier time", *axes)
+    traces = [trace for entry in entries if entry.there(time) for trace in _beside_their_kernels(entry, time)]
+    if not traces:
+        return style.empty("Train, and networks stand here beside their own kernels", *axes)
+    traces += [_training_points(entry) for entry in entries]
+    return {"data": traces, "layout": style.layout(*axes)}
+
+
+def _beside_their_kernels(entry: Entry, time: float) -> list[dict[str, Any]]:
+    gamma, traces = entry.theory["gamma"], []
+    f, start, now = (entry.now(name, time) for name in ("f", "own_start", "own_now"))
+    for i, n in enumerate(entry.spec.widths):
+        if not np.isfinite(f[i, 0]).all():
+            continue
+        name, colour = entry.named(f"n = {style.thousands(n)}"), style.COLOURS[(entry.first + i) % 6]
+        traces.append(style.line(gamma, f[i, 0], f"{name}: trained", colour, width=2, hovertemplate=_HOVER))
+        kernels = (("t = 0", start[i], "dash"), ("now", now[i], "dot")) if time else ()
+        for which, curves, dash in kernels:
+            if np.isfinite(curves[0]).all():
+                label = f"{name}: its kernel of {which}{_off(f[i] - curves)}"
+                traces.append(style.line(gamma, curves[0], label, colour, width=2.5, dash=dash, hovertemplate=_HOVER))
+    return traces
+
+
+def _off(apart: np.ndarray) -> str:
+    """How far all networks of a width are away, root mean square; the first angle is the last."""
+    there = apart[np.isfinite(apart).all(1), 1:]
+    return f" ({np.sqrt(np.mean(there.astype(float) ** 2)):.2g} off)" if there.size else ""
+
+
 PANELS = {
     "f": Panel(
         "Networks as functions, and the limit's 10–90 % band", "main",
@@ -151,5 +203,10 @@ PANELS = {
     "fit": Panel(
         "Spread at each angle", "side", "Standard deviation over seeds against angle, beside the limit's, thick.",
         _spread,
+    ),
+    "own": Panel(
+        "What is left is the kernel's movement: networks beside regression with their own kernels", "foot",
+        "The first network of every width, and kernel gradient descent from its start with its own tangent kernel, "
+        "of t = 0 (dashed) and of the time shown (dotted).", _own,
     ),
 }  # fmt: skip

@@ -16,6 +16,7 @@ from app.live_chart import live_chart, run_address
 from app.views import background, phrases, runs, theory_pictures
 from app.web import downloads
 from app.web.shared_engine import engine
+from ntk_core import experiments
 from ntk_core.engine import EngineError
 from ntk_core.engine.previews import PREVIEW_SECONDS
 
@@ -71,12 +72,13 @@ def render(view: View) -> None:
     preview = _preview(resolved.spec)
     if preview is None:
         return
-    run = _train_row(view, resolved.spec, preview.plan, blocked) if preview.plan else None
+    networks = experiments.trained(resolved.spec)
+    run = _train_row(view, networks, preview.plan, blocked) if preview.plan else None
     for warning in preview.plan.warnings if preview.plan else ():
         st.warning(plain(warning), icon=":material/warning:")
     for note in preview.theory.info.get("notes", ()):
         st.info(plain(note), icon=":material/info:")
-    background.show(resolved.spec)
+    background.show(networks)
     _chart(view, resolved, preview, run)
     if view.explanation:
         with st.expander("What am I looking at?", icon=":material/school:"):

@@ -47,10 +47,28 @@ DATA = (
     ),
 )  # fmt: skip
 
+KERNEL = (
+    Control(
+        "kernel", "choice", "Kernel of the theory", "What drives the thick curve and its band, from the networks' own "
+        "start. The NTK is what training drives a wide network by; the NNGP kernel is that of training its last layer "
+        "alone; RBF and Matérn know nothing of networks. The networks stay what they are.",
+        options={"ntk": "NTK, the networks' limit", "nngp": "NNGP", "rbf": "RBF", "matern": "Matérn"},
+    ),
+    Control(
+        "length", "real", "Length scale ℓ", "The distance in the plane over which outputs are alike; the circle's "
+        "radius is 1.", limits=bounds(Spec, "length"), step=0.1,
+        shown_if=lambda values: values["kernel"] in ("rbf", "matern"),
+    ),
+    Control(
+        "nu", "real", "Smoothness ν", "Functions are differentiable less than ν times.", limits=bounds(Spec, "nu"),
+        step=0.5, shown_if=lambda values: values["kernel"] == "matern",
+    ),
+)  # fmt: skip
+
 CHART = (
     BAND,
     Control(
-        "gp", "toggle", "GP posterior with the NTK as prior", "Another distribution than that of trained networks: "
+        "gp", "toggle", "GP posterior with the kernel as prior", "Another distribution than that of trained networks: "
         "its mean agrees at infinite time only if f₀ = 0, and its band is wider.", "chart", default=False,
     ),
     Control(
@@ -85,7 +103,7 @@ VIEW = View(
     "function_space",
     TITLE,
     "An ensemble of trained networks follows the Gaussian that the infinite limit predicts, at every time of training.",
-    table(DATA, CHART),
+    table((*DATA, *KERNEL), CHART),
     r"""
 Networks start as draws of a Gaussian process and train by gradient descent on the points. In the limit $f_t$ stays
 Gaussian, with mean and covariance in closed form: the band holds 10 to 90 % of networks at the time shown. Move the
@@ -93,6 +111,11 @@ time to its end for $t = \infty$.
 
 The band of trained networks is not the posterior of a Gaussian process with the NTK as its prior: switch that on to see
 both. Jacot, Gabriel & Hongler 2018, section 5 and 6.2. (The paper's axis says sin, cos; its inputs are cos, sin.)
+
+Section 5 holds for **any kernel**: choose another one for the theory, and only the NTK is what the networks follow.
+The last picture puts a network's *own* kernel in its place: had it stood still since $t = 0$, the network would be on
+the dashed curve; dotted is the same with the kernel of the time shown. What is left between them is the kernel's
+movement, less the wider the network (theorem 2).
 """,
     start=lambda count: max(count - 2, 0),
     click=click,

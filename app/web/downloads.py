@@ -74,7 +74,7 @@ def _file(engine: Engine, key: str, name: str) -> Response:
 def _numbers(engine: Engine, spec: ExperimentSpec, what: str, kind: str) -> bytes:
     if what == "theory":
         return engine.shelf.export(what, kind, spec, engine.preview(spec).theory.to_bytes())
-    run: Any = engine.get(spec.key)
+    run: Any = engine.get(experiments.trained(spec).key)
     if run is None or not run.frames:
         raise url_checks.UrlError("nothing has been trained with these settings yet: press Train first", 404)
     return engine.shelf.export(what, kind, spec, run.result.to_bytes())

@@ -12,6 +12,7 @@ and, where finite networks (or anything that takes longer) stand beside it,
     run(spec, part) -> Iterator[Increment]                  fills the cells of one part, or of all if part is None
     parts(spec, plan, workers) -> tuple[Part, ...]          (optional) how the run is spread; else it is one part
     slow(spec) -> bool                                      (optional) whether `theory` takes more than a moment
+    trained(spec) -> Spec                                   (optional) the spec without what only `theory` sees
 """
 
 from __future__ import annotations
@@ -65,6 +66,12 @@ def is_slow(spec: ExperimentSpec) -> bool:
     """Whether this spec's theory takes more than a moment, and should not be waited for by quick ones."""
     slow = getattr(load(spec.experiment), "slow", None)
     return bool(slow and slow(spec))
+
+
+def trained(spec: ExperimentSpec) -> ExperimentSpec:
+    """The spec whose run stands beside this one's theory: specs that differ in what only theory sees share a run."""
+    strip = getattr(load(spec.experiment), "trained", None)
+    return strip(spec) if strip else spec
 
 
 def parts_of(spec: ExperimentSpec, plan: Plan, workers: int) -> tuple[Part, ...]:

@@ -1,4 +1,8 @@
-"""Figure 2 of the paper: networks trained on points of the circle, beside the infinite ensemble's Gaussian."""
+"""Figure 2 of the paper: networks trained on points of the circle, beside the infinite ensemble's Gaussian.
+
+Another kernel may take the NTK's place in the theory: `kernel`. The networks stay what they are, and beside each stands
+kernel gradient descent with its own tangent kernel, of t = 0 and of the time shown.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +17,8 @@ from pydantic import AfterValidator, Field, model_validator
 from ntk_core import data
 from ntk_core.experiments import _common as common
 from ntk_core.experiments import _own_points as own
-from ntk_core.runs.arrays import labelled
-from ntk_core.runs.parts import Part, spread
+from ntk_core.runs.arrays import Labelled, labelled
+from ntk_core.runs.parts import Part, Unit, spread
 from ntk_core.runs.result import Increment, Schema, Variable
 from ntk_core.runs.spec import TrainingSpec, Width
 from ntk_core.runs.theory import Theory
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from ntk_core.runs.plan import Plan
 
 Points = Annotated[str, AfterValidator(own.known("paper", "even", "custom"))]
+KernelName = Literal["ntk", "nngp", "rbf", "matern"]  # limit.kernel_choice.NAMES
 Target = Literal["product", "sine", "cosine_3", "square", "bump"]  # the names of data.TARGETS
 Angle = Annotated[float, Field(ge=-2 * math.pi, le=2 * math.pi)]
 Value = Annotated[float, Field(ge=-100, le=100)]
@@ -43,6 +48,9 @@ class Spec(TrainingSpec):
     custom: tuple[tuple[Angle, Value], ...] = Field((), max_length=64, description="one's own points (angle, target)")
     output: int = Field(1, ge=1, le=data.MAX_OUTPUTS, description="which of a table's targets, the first is 1")
     angles: int = Field(121, ge=3, le=1001, description="points of the curves, from -pi to pi")
+    kernel: KernelName = Field("ntk", description="drives the theory from the networks' own f_0; they train as ever")
+    length: float = Field(1.0, ge=0.01, le=100, description="length scale of rbf and matern, in the plane")
+    nu: float = Field(1.5, ge=0.1, le=50, description="smoothness of matern")
 
     @model_validator(mode="after")
     def _check_points(self) -> Spec:
@@ -68,10 +76,9 @@ def theory(spec: Spec) -> Theory:
     """Mean and standard deviation of f_t along the circle at every output time and at infinity."""
     train_gamma, train_y = training_set(spec)
     gamma = data.angle_grid(spec.angles)
-    ensemble = _ensemble(spec)
-    largest = float(ensemble.values[-1])
-    rule, rule_name = common.theory_rule(spec, largest)
-    ensemble = ensemble.under(rule)
+    ensemble = _driven(spec)
+    rule, rule_name = common.theory_rule(spec, float(ensemble.values[-1]))
+    ensemble, largest = ensemble.under(rule), float(_ensemble(spec).values[-1])
     view = ensemble.on(data.circle(gamma))
     times = (*spec.times, math.inf)
     mean, std = view.marginals(times)
@@ -94,7 +101,17 @@ def theory(spec: Spec) -> Theory:
         "conflict": _conflict(spec),
         "notes": _notes(spec),
     }
-    return Theory(arrays, info)
+    return Theory(arrays | _beside(spec, gamma, times), info)
+
+
+def _beside(spec: Spec, gamma: data.Floats, times: tuple[float, ...]) -> dict[str, Labelled]:
+    """The mean under the NTK, where another kernel drives."""
+    if spec.kernel == "ntk":
+        return {}
+    ensemble = _ensemble(spec)
+    rule, _ = common.theory_rule(spec, float(ensemble.values[-1]))
+    mean = ensemble.under(rule).on(data.circle(gamma)).means(times).numpy()
+    return labelled(ntk_mean=(("times", "gamma"), mean, "mean of f_t in the limit, which the NTK drives"))
 
 
 def plan(spec: Spec) -> Plan:
@@ -109,13 +126,26 @@ def plan(spec: Spec) -> Plan:
 def schema(spec: Spec) -> Schema:
     """Every network as a function on the circle, at every output time."""
     gamma = (("gamma",), data.angle_grid(spec.angles), "angle of x", "rad")
-    f = Variable((*common.NETWORK, "gamma"), "output f_t(x)")
-    return common.schema(spec, labelled(gamma=gamma), f=f)
+    dims = (*common.NETWORK, "gamma")
+    still = "f_t(x) by kernel gradient descent from f_0 with the network's own kernel of"
+    return common.schema(
+        spec,
+        labelled(gamma=gamma),
+        f=Variable(dims, "output f_t(x)"),
+        own_start=Variable(dims, f"{still} t = 0"),
+        own_now=Variable(dims, f"{still} time t"),
+    )
+
+
+def trained(spec: Spec) -> Spec:
+    """The spec of the same networks beside the NTK: what drives the theory is nothing to them."""
+    defaults = Spec.model_fields
+    return spec.model_copy(update={name: defaults[name].default for name in ("kernel", "length", "nu")})
 
 
 def sketch(spec: Spec) -> Spec:
     """The same networks before training."""
-    return common.before_training(spec)
+    return common.before_training(trained(spec))
 
 
 def parts(spec: Spec, plan: Plan, workers: int) -> tuple[Part, ...]:
@@ -125,22 +155,34 @@ def parts(spec: Spec, plan: Plan, workers: int) -> tuple[Part, ...]:
 
 def run(spec: Spec, part: Part | None = None) -> Iterator[Increment]:
     """Trains the networks of a part (by default all), and looks at them along the circle at every output time."""
-    from ntk_core.runs.lockstep import train_together
+    from ntk_core.experiments._own_kernel import OwnKernels
+    from ntk_core.runs.lockstep import rule_of, train_together
 
     train_gamma, y = training_set(spec)
     points = data.circle(data.angle_grid(spec.angles))
     train_X = data.circle(train_gamma)
+    own_kernels: dict[Unit, OwnKernels] = {}
     for update in train_together(spec, train_X, y, points=points, n_in=2, plan=plan(spec), part=part):
         with update.network.looking():
-            f = update.network(points)[..., 0]
-        yield common.increment(update, f=f)
+            if spec.time:
+                mine = own_kernels.setdefault(update.unit, OwnKernels(train_X, points, rule_of(spec)))
+                seen = mine.look(update)
+            else:  # before any training there is nothing to tell apart; asked as above, to the last digit
+                f = update.network(np.concatenate([train_X, points]))[:, len(y) :, 0]
+                seen = dict.fromkeys(("f", "own_start", "own_now"), f)
+        yield common.increment(update, **seen)
 
 
 def _notes(spec: Spec) -> list[str]:
-    """How a table's columns became points of the circle."""
-    if not own.is_own(spec.points):
-        return []
-    return list(own.on_circle(spec.points, spec.n_train, spec.output).notes)
+    """How a table's columns became points of the circle, and under which rule another kernel is drawn."""
+    notes = list(own.on_circle(spec.points, spec.n_train, spec.output).notes) if own.is_own(spec.points) else []
+    stable = [common.theory_rule(spec, float(e.values[-1]))[1] == spec.rule for e in (_ensemble(spec), _driven(spec))]
+    if stable == [True, False]:
+        notes.append(
+            f"Under the {spec.kernel} kernel the learning rate {spec.learning_rate:g} is too large: its curves are "
+            f"those of gradient flow."
+        )
+    return notes
 
 
 def _conflict(spec: Spec) -> str | None:
@@ -151,6 +193,26 @@ def _conflict(spec: Spec) -> str | None:
 def _ensemble(spec: Spec) -> InfiniteEnsemble:
     gamma, y = training_set(spec)
     return _cached_ensemble(common.net_of(spec), tuple(gamma), tuple(y))
+
+
+def _driven(spec: Spec) -> InfiniteEnsemble:
+    """The ensemble that is drawn: from the networks' own f_0, under the kernel of the spec."""
+    if spec.kernel == "ntk":
+        return _ensemble(spec)
+    gamma, y = training_set(spec)
+    return _cached_driven(common.net_of(spec), tuple(gamma), tuple(y), spec.kernel, spec.length, spec.nu)
+
+
+@lru_cache(maxsize=8)
+def _cached_driven(
+    net: common.Net, gamma: tuple[float, ...], y: tuple[float, ...], kernel: str, length: float, nu: float
+) -> InfiniteEnsemble:
+    from ntk_core.limit.ensemble import InfiniteEnsemble
+    from ntk_core.limit.kernel_choice import named
+
+    arch = common.limit_of(net, 2)
+    chosen = named(kernel, arch, length=length, nu=nu)
+    return InfiniteEnsemble(arch, data.circle(gamma), y, kernel=chosen, prior="nngp")
 
 
 @lru_cache(maxsize=8)

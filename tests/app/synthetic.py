@@ -90,7 +90,12 @@ def increments(spec: Any, index: int, widths: range) -> list[Increment]:
     else:
         gamma = np.linspace(-math.pi, math.pi, spec.angles)
         curve = number[..., None] + 0.2 + 0.1 * np.cos(gamma + 0.01 * index)
-        values |= {"kernel": curve, "peak": history} if spec.experiment == "circle" else {"f": curve}
+        if spec.experiment == "circle":
+            values |= {"kernel": curve, "peak": history}
+        else:
+            values |= {"f": curve}
+        if spec.experiment == "function_space":
+            values |= {"own_start": curve + 0.03, "own_now": curve - 0.01}
     share = (index + (widths.stop / n)) / len(times)
     return [
         Increment(

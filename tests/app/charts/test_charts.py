@@ -195,6 +195,31 @@ def test_function_space_has_a_frame_for_every_time_and_infinity():
     assert len(ranges) == 1  # the axis stands still while time runs
 
 
+def test_networks_stand_beside_regression_with_their_own_kernels():
+    spec = spec_of("function_space")
+    result, figures = drawn(spec)
+    for i, n in enumerate(("50", "1,000")):
+        for label, name in (("trained", "f"), ("its kernel of t = 0", "own_start"), ("its kernel of now", "own_now")):
+            trace = named(figures["own"], f"n = {n}: {label}")
+            np.testing.assert_allclose(numbers(trace["y"]), result[name][3, i, 0], rtol=1e-6)
+    assert named(figures["own"], "n = 50: its kernel of t = 0")["name"].endswith("(0.03 off)")
+    assert named(figures["own"], "n = 50: its kernel of now")["name"].endswith("(0.01 off)")
+    for time, found, words in ((0.0, None, "Train, and"), (math.inf, result, "No network has been there")):
+        assert pictures(spec, found, time)["own"]["layout"]["annotations"][0]["text"].startswith(words)
+
+
+def test_another_kernels_theory_has_its_name_and_the_limits_mean_beside():
+    spec = spec_of("function_space", kernel="rbf")
+    figures = pictures(spec, None, spec.times[3], {"gp": True}, theory=experiments.load("function_space").theory(spec))
+    names = [trace["name"] for trace in figures["f"]["data"]]
+    assert "RBF kernel: 10–90 %" in names
+    assert "GP posterior with the RBF kernel as prior" in names
+    assert named(figures["f"], "RBF kernel: median")
+    assert named(figures["f"], "limit: mean")["line"]["dash"] == "dash"
+    assert named(figures["cost"], "RBF kernel: expected")
+    assert named(figures["fit"], "RBF kernel")
+
+
 def test_the_gp_posterior_is_shown_only_when_asked_and_by_its_name():
     spec = spec_of("function_space")
     _, without = drawn(spec)

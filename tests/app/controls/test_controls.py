@@ -68,6 +68,7 @@ OWN = {
     "circle": {"data": "circle", "n_train": "17", "data_seed": "5", "initial": "1", "nngp": "1"},
     "function_space": {
         "points": "custom", "custom": "0.5:-0.25,-3:2", "n_train": "5", "target": "sine", "output": "2", "gp": "1",
+        "kernel": "matern", "length": "0.5", "nu": "2.5",
     },
     "components": {
         "data": "gaussian", "digits": "3,7", "n_train": "64", "component": "4", "scale": "0.75", "batch_seed": "8",

@@ -262,6 +262,17 @@ def test_a_direction_that_grows_without_bound_gets_one_sentence(engine):
     assert chart(at)
 
 
+def test_another_kernel_of_the_theory_stands_beside_the_same_networks(engine):
+    at = page("function_space", widths="16", seeds="2", time="20", snapshots="5", kernel="rbf", length="0.5")
+    assert sentences(at) == []
+    button(at, "Train").click().run()
+    (run,) = engine.runs.values()
+    assert run.spec.kernel == "ntk"
+    at.selectbox(key="function_space.kernel").set_value("nngp").run()
+    assert len(engine.runs) == 1
+    assert not at.exception
+
+
 def test_a_click_beside_a_tables_points_makes_them_ones_own():
     from app.views import function_space
 
