@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 SPINNER_AFTER = 0.3  # seconds without an answer after which the page says that it waits
 LOOK_UP_SECONDS = 0.1  # how often a script that waits sees whether a control has moved
+EARLIER_SECONDS = 2.0  # for which a page waits for what it showed before; it is usually remembered
 PATH_SECONDS = 0.15  # the browser takes a page's path into its history before the next run adds the parameters
 
 
@@ -71,7 +72,17 @@ def render(view: View) -> None:
         st.error(plain(problem), icon=":material/error:")
     preview = _preview(resolved.spec)
     if preview is None:
-        return
+        _earlier(view, resolved)
+    else:
+        _answered(view, resolved, preview, blocked)
+    if view.explanation:
+        with st.expander("What am I looking at?", icon=":material/school:"):
+            st.markdown(view.explanation)
+
+
+def _answered(view: View, resolved: Resolved, preview: Preview, blocked: bool) -> None:
+    """What may be trained, what should be known before, and the pictures."""
+    st.session_state[f"{view.name}:shown"] = resolved
     networks = experiments.trained(resolved.spec)
     run = _train_row(view, networks, preview.plan, blocked) if preview.plan else None
     for warning in preview.plan.warnings if preview.plan else ():
@@ -80,9 +91,6 @@ def render(view: View) -> None:
         st.info(plain(note), icon=":material/info:")
     background.show(networks)
     _chart(view, resolved, preview, run)
-    if view.explanation:
-        with st.expander("What am I looking at?", icon=":material/school:"):
-            st.markdown(view.explanation)
 
 
 def _typed(view: View, resolved: Resolved) -> dict[str, str]:
@@ -131,6 +139,22 @@ def _preview(spec: ExperimentSpec) -> Preview | None:
     except (ValueError, EngineError) as error:
         st.error(plain(str(error)), icon=":material/error:")
         return None
+
+
+def _earlier(view: View, refused: Resolved) -> None:
+    """The pictures of the settings before, where the limit of these is refused; nothing where there were none."""
+    before: Resolved | None = st.session_state.get(f"{view.name}:shown")
+    if before is None:
+        return
+    try:
+        preview = engine().preview(before.spec, EARLIER_SECONDS)
+    except (ValueError, EngineError):
+        return
+    st.caption("The pictures below are those of the settings before.")
+    networks = experiments.trained(before.spec)
+    background.show(networks)
+    shown = replace(before, options=refused.options)
+    _chart(view, shown, preview, runs.follow(networks) if preview.plan else None)
 
 
 def _train_row(view: View, spec: Any, plan: Plan, blocked: bool) -> dict[str, Any] | None:

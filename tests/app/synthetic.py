@@ -162,7 +162,7 @@ class Engine:
         self.own_data = SimpleNamespace(look=_answer(data_jobs.look), keep=_answer(data_jobs.keep))
         self.refused: Exception | None = None
 
-    def preview(self, spec: Any) -> Preview:
+    def preview(self, spec: Any, seconds: float = 0.0) -> Preview:
         if self.refused:
             raise self.refused
         if not experiments.runs(spec.experiment):  # theory alone: the real one, which takes milliseconds

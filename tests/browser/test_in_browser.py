@@ -251,3 +251,26 @@ def test_the_first_meaningful_paint_is_quick_once_warm(open_page):
     spent = time.monotonic() - started
     print(f"first meaningful paint after {spent:.2f} s")
     assert spent < 3 * 3  # the target is 3 s on an idle machine; others may be testing on this one
+
+
+def test_a_direction_is_followed_and_a_bad_one_gets_a_sentence_beside_the_same_picture(open_page):
+    page = open_page("any_cost?drive=direction&widths=32&seeds=2&time=20&snapshots=4")
+    plot(page, "f")
+    limit = "document.querySelector(`[data-panel='f'] .ntk-plot`).calcdata.at(-2).map((p) => p.y)"
+    highest = f"Math.max(...{limit})"
+    before = page.evaluate(highest)
+    field = page.get_by_role("textbox", name="Direction d")
+    field.fill("2*(f - y)")  # twice as fast: further towards the target by the same time
+    field.press("Enter")
+    page.wait_for_function(f"{highest} > {1.2 * before}")
+    followed = page.evaluate(limit)
+    for bad, sentence in (("f - z", "direction: "), ("-1000*f", "direction: the outputs grow without bound")):
+        field.fill(bad)
+        field.press("Enter")
+        alert = page.get_by_test_id("stAlert").filter(has_text=sentence)
+        expect(alert).to_have_count(1)
+        plot(page, "f")
+        assert page.evaluate(limit) == followed
+        field.fill("2*(f - y)")
+        field.press("Enter")
+        expect(alert).to_have_count(0)

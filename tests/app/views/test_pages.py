@@ -257,9 +257,29 @@ def test_a_direction_that_grows_without_bound_gets_one_sentence(engine):
     assert not at.exception
     assert len(sentences(at)) == 1
     assert sentences(at)[0].startswith("direction: the outputs grow without bound")
+    assert not at.get("bidi_component")  # there was nothing before
     at.text_input(key="any_cost.direction").set_value("f - y").run()
     assert sentences(at) == []
     assert chart(at)
+
+
+@pytest.mark.parametrize(
+    ("bad", "sentence", "still"),
+    [("-f", "direction: the outputs grow without bound", "those of the settings before"), ("f - ", "direction: ", "")],
+)
+def test_the_pictures_stay_when_a_direction_is_refused(engine, bad, sentence, still):
+    at = page("any_cost", drive="direction", direction="f - y", widths="16", seeds="2", snapshots="3")
+    button(at, "Train").click().run()
+    before, runs = chart(at), len(engine.runs)
+    at.text_input(key="any_cost.direction").set_value(bad).run()
+    assert not at.exception
+    assert [s for s in sentences(at) if s.startswith(sentence)] == sentences(at) != []
+    assert chart(at).json == before.json
+    assert len(engine.runs) == runs
+    assert bool(still) == any(still in c.value for c in at.caption if still)
+    at.text_input(key="any_cost.direction").set_value("f - y").run()
+    assert sentences(at) == []
+    assert not at.caption
 
 
 def test_another_kernel_of_the_theory_stands_beside_the_same_networks(engine):
