@@ -19,6 +19,7 @@ Z90 = 1.2815515655446004  # the 90th percentile of a standard normal
 # Whose theory is drawn, and what the posterior's prior is.
 THEORIES = {"ntk": "limit", "nngp": "NNGP kernel", "rbf": "RBF kernel", "matern": "Matérn kernel"}
 PRIORS = {**THEORIES, "ntk": "NTK"}
+WILD = 2.0  # times as far as at all finite times: what the limit does at infinity shall not flatten them
 _HOVER = "γ = %{x:.3f}<br>f = %{y:.3f}"
 
 
@@ -55,7 +56,7 @@ def _functions(entries: Sequence[Entry], time: float, options: Mapping[str, Any]
             )
         traces.append(style.line(gamma, mean, entry.named(f"{_theory(entry)}: median"), style.INK, **middle))
     traces += [_training_points(entry) for entry in entries]
-    reach = max(_reach(entry.theory, bool(options.get("gp"))) for entry in entries)
+    reach = max(_reach(entry.theory, time, bool(options.get("gp"))) for entry in entries)
     return {
         "data": traces,
         "layout": style.layout(style.angle_axis(), style.axis("output f(x)", range=[-reach, reach])),
@@ -75,13 +76,19 @@ def _training_points(entry: Entry) -> dict[str, Any]:
     return dots
 
 
-def _reach(theory: Theory, posterior: bool) -> float:
-    """Half the height of the picture: the same at all times, so that only the functions move."""
-    widest = np.nanmax(np.abs(theory["mean"]) + 2.2 * theory["std"])
+def _reach(theory: Theory, time: float, posterior: bool = False) -> float:
+    """Half the height of the picture: the same at all times, so that only the functions move; but at infinity more, if
+    points that nearly coincide or conflict take the limit far beyond all that is seen before.
+    """
+    widest = np.nanmax(np.abs(theory["mean"]) + 2.2 * theory["std"], axis=1)
+    finite = np.isfinite(theory["times"])
+    reach = float(np.max(widest[finite], initial=0.0))
+    if math.isinf(time) or widest.max() < WILD * reach:
+        reach = float(widest.max())
     if posterior:
-        widest = max(widest, np.nanmax(np.abs(theory["gp_mean"]) + 1.4 * theory["gp_std"]))
+        reach = max(reach, float(np.nanmax(np.abs(theory["gp_mean"]) + 1.4 * theory["gp_std"])))
     targets = np.max(np.abs(theory["train_y"]), initial=0.0)
-    return 1.08 * float(max(widest, targets, 1e-3))
+    return 1.08 * float(max(reach, targets, 1e-3))
 
 
 def _posterior(entry: Entry) -> list[dict[str, Any]]:
@@ -157,7 +164,7 @@ def _spreads(entry: Entry, gamma: np.ndarray, curves: np.ndarray) -> list[dict[s
 
 def _own(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any]:
     """The first network of every width beside kernel gradient descent with its own kernel, of t = 0 and of now."""
-    reach = max(_reach(entry.theory, False) for entry in entries)
+    reach = max(_reach(entry.theory, time) for entry in entries)
     axes = style.angle_axis(), style.axis("output f(x)", range=[-reach, reach])
     if math.isinf(time):
         return style.empty("No network has been there: choose an earlier time", *axes)

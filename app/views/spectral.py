@@ -43,8 +43,8 @@ DATA = (
         shown_if=_on_circle,
     ),
     Control(
-        "n_labelled", "integer", "Points to learn from", "The limit takes some seconds beyond 500. Networks with ten "
-        "outputs train step by step: a learning rate of 10 is stable here and ten times as fast.", limits=(2, 4000),
+        "n_labelled", "integer", "Points to learn from", "The limit takes some seconds beyond 500. Networks with "
+        "several outputs train step by step; on digits a learning rate of 10 is stable.", limits=(2, 4000),
         step=100, shown_if=_of_classes,
     ),
     Control("n_test", "integer", "Others to be told apart", "", limits=(1, 1000), step=100, shown_if=_of_classes),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 HIGHEST = 48  # frequency in the picture of eigenvalues
 FIT_FROM = 8  # the first frequency of the fitted power law
+FEW_STEPS, NARROW = 500, 1000  # steps and width up to which networks take single steps unless told to leap
 STRAIGHT = 0.15  # root mean square distance, in log lambda, below which a power law is one
 
 
@@ -69,9 +70,19 @@ def plan(spec: Spec) -> Plan:
     """Predicted cost of the run, with warnings."""
     from ntk_core.runs.plan import plan_training
 
-    return common.with_warnings(
-        plan_training(spec, spec.n_train, spec.angles, 2), spec, float(ensemble_of(spec).values[-1])
-    )
+    found = plan_training(trained_by(spec), spec.n_train, spec.angles, 2)
+    return common.with_warnings(found, spec, float(ensemble_of(spec).values[-1]))
+
+
+def trained_by(spec: Spec) -> Spec:
+    """The spec as its networks are trained: by single steps where nothing else was asked for and they are few.
+
+    Noise is spread over slow directions of a kernel that moves much on its way: leaps reckon with far more error there
+    than they make, and few steps cost no more.
+    """
+    few = spec.steps <= FEW_STEPS and max(spec.widths) <= NARROW
+    stepped = few and spec.method == "auto" and spec.rule == "gradient_descent"
+    return spec.model_copy(update={"method": "steps"}) if stepped else spec
 
 
 def run(spec: Spec, plan: Plan, part: Part | None) -> Iterator[Increment]:
@@ -83,7 +94,7 @@ def run(spec: Spec, plan: Plan, part: Part | None) -> Iterator[Increment]:
     points, project = circle_of(spec), torch.from_numpy(waves(spec))
     inputs, target = data.circle(points.grid), torch.from_numpy(points.target)
     for update in train_together(
-        spec, data.circle(points.gamma), points.y, n_in=2, points=inputs, plan=plan, part=part
+        trained_by(spec), data.circle(points.gamma), points.y, n_in=2, points=inputs, plan=plan, part=part
     ):
         with update.network.looking():
             f = update.network(inputs)[..., 0].double().cpu()

@@ -24,8 +24,10 @@ class Spec(TrainingSpec):
     """Defaults are the network of the paper's figure 2, on three frequencies and noise."""
 
     experiment: Literal["spectral"] = "spectral"
-    widths: tuple[Width, ...] = Field((500,), min_length=1, max_length=6)
+    widths: tuple[Width, ...] = Field((300,), min_length=1, max_length=6)
     seeds: int = Field(3, ge=1, le=100, description="how many networks of each width")
+    # A third of what is stable: few steps are taken one by one, without an error to speak of.
+    learning_rate: float = Field(5.0, gt=0, le=1000)
     time: float = Field(2000.0, ge=0, description="t = steps x learning rate")
     # Heavy ball has a clock of its own: a penalty 1/t could not stand beside it.
     rule: Literal["gradient_descent", "gradient_flow"] = "gradient_descent"

@@ -218,3 +218,13 @@ def test_bad_input_is_named(fields, sentence):
     with pytest.raises(ValueError, match="validation error") as error:
         experiments.parse({"experiment": "spectral", **fields})
     assert sentences(error.value)[0].startswith(sentence)
+
+
+def test_few_steps_are_taken_one_by_one_and_many_by_leaps():
+    assert [g.method for g in plan(Spec()).groups] == ["steps"]
+    for fields in ({"learning_rate": 1.0}, {"rule": "gradient_flow"}, {"widths": (2000,)}, {"method": "leaps"}):
+        assert [g.method for g in plan(Spec(**fields)).groups] == ["leaps"]
+    small = {"n_train": 16, "widths": (20,), "seeds": 2, "time": 50.0, "snapshots": 2, "device": "cpu"}
+    stepped, told = (experiments.compute(Spec(method=method, **small)) for method in ("auto", "steps"))
+    assert stepped["error"].max() == 0
+    np.testing.assert_array_equal(stepped["f"], told["f"])
