@@ -180,7 +180,8 @@ def _others(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -
     hover = "%{x:.4g}<extra>NTK</extra>"
     traces = [style.points(number[finite], rows[finite], "NTK Θ∞", style.COLOURS[0], "circle", hovertemplate=hover)]
     labels = [name if there else f"{name}: singular" for name, there in zip(names, finite, strict=True)]
-    x = style.log_axis(f"condition number {MATRIX_AXIS}", number[finite])
+    # Whole powers alone: across a phone there is no room for more.
+    x = style.axis(f"condition number {MATRIX_AXIS}", type="log", exponentformat="power", dtick=1)
     y = style.axis("activation σ", tickvals=rows.tolist(), ticktext=labels, range=[-0.6, len(names) - 0.4])
     if not finite.any():
         return style.empty("Every one of these matrices is singular to rounding", x, y)

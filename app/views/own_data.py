@@ -176,7 +176,13 @@ def _uses(kept: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
         found.append(("circle", "Kernel on the circle", {"data": reference, "n_train": min(rows, 20)}))
     if kept["classes"] and rows >= 6:
         learn = min(rows * 2 // 3, 300)
-        values = {"data": reference, "n_labelled": learn, "n_test": min(rows - learn, 500), "learning_rate": 1.0}
+        values = {
+            "data": reference,
+            "n_labelled": learn,
+            "n_test": min(rows - learn, 500),
+            "learning_rate": 1.0,
+            "time": 500.0,
+        }
         found.append(("spectral", "Accuracy and early stopping", values))
     learn = max(1, min(rows * 2 // 3, 64))
     found.append(("lazy", "Lazy or learning features", {"points": reference, "n_train": learn}))
