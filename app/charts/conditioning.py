@@ -182,6 +182,9 @@ def _others(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -
     labels = [name if there else f"{name}: singular" for name, there in zip(names, finite, strict=True)]
     # Whole powers alone: across a phone there is no room for more.
     x = style.axis(f"condition number {MATRIX_AXIS}", type="log", exponentformat="power", dtick=1)
+    if finite.any():
+        low, high = np.log10(number[finite].min()), np.log10(number[finite].max())
+        x |= {"range": [np.floor(low) - 0.1, np.ceil(high) + 0.1], "dtick": 1 if high - low < 6 else 2}
     y = style.axis("activation σ", tickvals=rows.tolist(), ticktext=labels, range=[-0.6, len(names) - 0.4])
     if not finite.any():
         return style.empty("Every one of these matrices is singular to rounding", x, y)
