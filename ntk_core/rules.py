@@ -141,7 +141,7 @@ class Momentum:
             [eta * one, zero, mu * one, one],
         ]
         step = torch.stack([torch.stack(row, -1) for row in rows], -2)
-        power = _power(step, torch.as_tensor(k, device=values.device).expand(values.shape))
+        power = powers(step, torch.as_tensor(k, device=values.device).expand(values.shape))
         kept = mu**k
         half = max(k - 1, 0) / max(2 * k, 1) if isinstance(k, int) else (k - 1).clamp_min(0) / (2 * k).clamp_min(1)
         return Response(
@@ -171,7 +171,7 @@ def _whole(time: float | Tensor, rate: float) -> Any:
     return torch.round(time / rate) if isinstance(time, Tensor) else round(time / rate)
 
 
-def _power(matrices: Tensor, k: Tensor) -> Tensor:
+def powers(matrices: Tensor, k: Tensor) -> Tensor:
     """Every matrix (..., n, n) to its own power k (...) >= 0, by squaring."""
     k = k.long()
     power = torch.eye(matrices.shape[-1], dtype=matrices.dtype, device=matrices.device).expand_as(matrices)

@@ -81,6 +81,11 @@ class Stored(Sampled):
         super().__init__(W.shape[1], W.shape[2], range(W.shape[0]), 0, W.dtype, W.device, tolerance)
         self.W = W
 
+    def part(self, index):
+        part = super().part(index)
+        part.W = self.W[index]
+        return part
+
     def _images(self, side, other, fresh):
         return fresh @ self.W.mT if side is self._forward else fresh @ self.W
 

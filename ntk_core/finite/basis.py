@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor
 
@@ -87,6 +89,23 @@ class Basis:
         self._directions[:, self.rank : end] = directions
         self._images[:, self.rank : end] = images
         self.rank = end
+
+    def part(self, index: Tensor) -> Basis:
+        """Some seeds (K,) by themselves, with their streams."""
+        part = copy.copy(self)
+        part.sources = [self.sources[k] for k in index.tolist()]
+        part._directions, part._images = self.directions[index], self.images[index]
+        part.last = None
+        return part
+
+    def put(self, index: Tensor, part: Basis) -> None:
+        """Takes the seeds (K,) back; the others have padding where these know more."""
+        missing = part.rank - self.rank
+        if missing > 0:
+            S = len(self.sources)
+            self.append(self._directions.new_zeros(S, missing, self.n), self._images.new_zeros(S, missing, self.m))
+        self._directions[index, : part.rank], self._images[index, : part.rank] = part.directions, part.images
+        self.last = None
 
 
 def _enlarged(buffer: Tensor, used: int, room: int) -> Tensor:

@@ -252,6 +252,17 @@ class Network:
             self.biases[layer] = torch.where(accepted[:, None], tried, self.biases[layer])
         self._tried = []
 
+    def part(self, index: Tensor) -> Network:
+        """Some seeds (K,) as an ensemble of their own, with copies of their parameters."""
+        layers = [weights.part(index) for weights in self.layers]
+        return Network(self.arch, layers, [bias[index] for bias in self.biases])
+
+    def put(self, index: Tensor, part: Network) -> None:
+        """Takes the seeds (K,) of a part back, with the parameters that they have now."""
+        for layer, (weights, other) in enumerate(zip(self.layers, part.layers, strict=True)):
+            weights.put(index, other)
+            self.biases[layer] = self.biases[layer].index_copy(0, index, part.biases[layer])
+
     def _products(self, layer: int, moves: Sequence[Term]) -> list[tuple[Tensor, Tensor]]:
         products = []
         for factor, direction in moves:

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from ntk_core.finite.per_seed import PerSeed
+
 
 @dataclass
-class Pass:
+class Pass(PerSeed):
     """What a forward pass leaves behind: everything a backward pass, a kernel or an update needs.
 
     activations[l]: a_l, (S, N, n_l), l = 0..L-1; slopes[l]: sigma'(h_l), l = 1..L-1 (slopes[0] is None);
@@ -34,7 +36,7 @@ class Pass:
 
 
 @dataclass
-class Direction:
+class Direction(PerSeed):
     """A direction in parameter space as factors: w_std D_l^T a_l / sqrt(n_l) of weights, beta u_l D_l of biases.
 
     activations[l]: a_l, (S, R, n_l); signals[l]: D_l, (S, R, n_{l+1}); units[l]: u_l, (S, R), or none: all ones, as in
@@ -56,6 +58,24 @@ class Direction:
         mask = chosen[:, None, None]
         activations = [torch.where(mask, a, 0.0) for a in self.activations]
         return Direction(activations, [torch.where(mask, D, 0.0) for D in self.signals], self.units)
+
+    def merged(self, index: Tensor, part: Direction) -> Direction:
+        """As of every holder; where one side has fewer rows than the other, rows of nothing are added."""
+        return PerSeed.merged(self._padded(part), index, part._padded(self))
+
+    def _padded(self, other: Direction) -> Direction:
+        lists = zip(
+            (self.activations, self.signals, self.units), (other.activations, other.signals, other.units), strict=True
+        )
+        return Direction(
+            *([_longer(v, w.shape[1]) for v, w in zip(mine, theirs, strict=True)] for mine, theirs in lists)
+        )
+
+
+def _longer(rows: Tensor, count: int) -> Tensor:
+    """(S, R, ...) with zeros up to `count` rows, if it has fewer."""
+    missing = max(0, count - rows.shape[1])
+    return torch.cat([rows, rows.new_zeros(rows.shape[0], missing, *rows.shape[2:])], 1) if missing else rows
 
 
 def _pick(chosen: Tensor, mine: Tensor, theirs: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ part of a query that may be left unexplored.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -122,6 +123,19 @@ class Sampled:
         trial, self._trial = self._trial, []
         if trial and bool(accepted.any()):
             self.add(*masked(accepted, trial))
+
+    def part(self, index: Tensor) -> Sampled:
+        """Some seeds by themselves; they draw from the same streams on."""
+        part = copy.copy(self)
+        part._seeds = tuple(self._seeds[k] for k in index.tolist())
+        part.shape = (len(part._seeds), *self.shape[1:])
+        part._forward, part._backward = self._forward.part(index), self._backward.part(index)
+        return part
+
+    def put(self, index: Tensor, part: Sampled) -> None:
+        """With all that they have explored meanwhile."""
+        self._forward.put(index, part._forward)
+        self._backward.put(index, part._backward)
 
     def nbytes(self) -> int:
         """Bytes of the bases and their images, spare room included."""

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from ntk_core.finite.passes import Pass
+from ntk_core.finite.per_seed import PerSeed
 
 
 @dataclass
-class Features:
+class Features(PerSeed):
     """A network's tangent features at N points, factored layer by layer: a_l and delta_{l+1}.
 
     The gradient of output k at x with respect to W_l is w_std delta_{l+1}(x) a_l(x)^T / sqrt(n_l), of rank one;
@@ -28,6 +29,26 @@ class Features:
         mask = chosen[:, None, None, None]
         deltas = [torch.where(mask, mine, theirs) for mine, theirs in zip(self.deltas, other.deltas, strict=True)]
         return Features(self.done.where(chosen, other.done), deltas, self.beta, self.w_std)
+
+
+def relative_change(before: Features, after: Features) -> Tensor:
+    """|J' - J| / |J'| of the Jacobians at N points, Frobenius norms, of every seed: (S,).
+
+    In differences of the factors, so that small changes keep their digits.
+    """
+    changed = size = torch.zeros((), dtype=torch.float64, device=before.done.outputs.device)
+    for a, delta, a2, delta2 in zip(
+        before.done.activations, before.deltas, after.done.activations, after.deltas, strict=True
+    ):
+        share = after.w_std**2 / a.shape[-1]
+        da, ddelta = a2 - a, delta2 - delta
+        known, new, cross = (share * (u * v).sum(-1)[:, None] for u, v in ((a, a), (da, da), (da, a)))
+        known = known + after.beta**2
+        signal = delta2.square().sum(-1)  # (S, n_out, N)
+        both = 2 * cross * (delta2 * ddelta).sum(-1)
+        changed = changed + (new * signal + known * ddelta.square().sum(-1) + both).double().sum((1, 2))
+        size = size + ((known + 2 * cross + new) * signal).double().sum((1, 2))
+    return (changed.clamp_min(0.0) / size.clamp_min(1e-300)).sqrt()
 
 
 def tangent_kernel(left: Features, right: Features) -> Tensor:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -40,6 +40,12 @@ class Weights(Protocol):
 
     def keep(self, accepted: Tensor) -> None:
         """Ends the trial: its change stays for the seeds (S,) that are accepted; the others keep W bit for bit."""
+
+    def part(self, index: Tensor) -> Weights:
+        """The matrices of some seeds (K,) by themselves, copied; none may be on trial."""
+
+    def put(self, index: Tensor, part: Any) -> None:
+        """Takes some seeds (K,) back, in place, as a part now has them."""
 
     def nbytes(self) -> int:
         """Bytes that the layer holds."""
@@ -133,6 +139,14 @@ class Dense:
             self.W = moved if bool(accepted.all()) else torch.where(accepted[:, None, None], moved, self.W)
         elif thin is not None and bool(accepted.any()):
             self.add(*masked(accepted, [thin]))
+
+    def part(self, index: Tensor) -> Dense:
+        """One copy."""
+        return Dense(self.W[index])
+
+    def put(self, index: Tensor, part: Dense) -> None:
+        """One copy."""
+        self.W[index] = part.W
 
     @property
     def _now(self) -> Tensor:

@@ -14,6 +14,7 @@ from ntk_core.architecture import Architecture
 from ntk_core.costs import Cost
 from ntk_core.directions import Direction
 from ntk_core.finite.network import Network
+from ntk_core.finite.tangent import Features
 from ntk_core.progress import checkpoint
 from ntk_core.rules import GradientDescent, GradientFlow, Momentum, Rule
 from ntk_core.runs import plan as budget
@@ -173,21 +174,31 @@ def _draw(
         points=np.concatenate([X, points]),
     )
     group.targets = check_targets(target(group.network) if callable(target) else target, group.network, len(X))
-    judged = spec.time > 0 and len(X) * drive.n_out <= MOST_JUDGED  # before any training no rate is too large
-    unknown = torch.full((group.unit.last - group.unit.first,), torch.nan, dtype=torch.float64)
-    group.largest = _largest(group.network, X) if judged else unknown
-    group.states = _training(group.network, group.targets, X, spec, group.plan.method, drive)
+    group.largest = torch.full((group.network.size,), torch.nan, dtype=torch.float64)
+    features = None
+    if spec.time > 0 and len(X) * drive.n_out <= MOST_JUDGED:  # before any training no rate is too large
+        with group.network.looking():
+            features = group.network.features(X)
+        group.largest = _largest(features)
+    if group.plan.weights != "dense":
+        features = None  # what a look saw of sampled weights is forgotten
+    group.states = _training(group.network, group.targets, X, spec, group.plan.method, drive, features)
 
 
-def _largest(network: Network, X: Any) -> Tensor:
-    """The largest eigenvalue of every network's own kernel over N, (S,); leaves no trace in sampled weights."""
-    with network.looking():
-        kernel = matrix(network.features(X))
-    return torch.linalg.eigvalsh(kernel.cpu().nan_to_num(posinf=0.0, neginf=0.0))[:, -1]
+def _largest(features: Features) -> Tensor:
+    """The largest eigenvalue of every network's own kernel over N, (S,)."""
+    kernel = matrix(features).cpu().nan_to_num(posinf=0.0, neginf=0.0)
+    return torch.linalg.eigvalsh(kernel)[:, -1]
 
 
 def _training(
-    network: Network, targets: Tensor, X: Any, spec: TrainingSpec, method: str, drive: _Drive
+    network: Network,
+    targets: Tensor,
+    X: Any,
+    spec: TrainingSpec,
+    method: str,
+    drive: _Drive,
+    features: Features | None,
 ) -> Iterator[State]:
     """The states of a group's training, along its cost or its direction."""
     if drive.direction is not None:
@@ -201,6 +212,7 @@ def _training(
         method=method,
         tolerance=spec.tolerance,
         cost=drive.cost,
+        features=features,
     )
 
 

@@ -7,16 +7,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ntk_core.finite.per_seed import PerSeed
+from ntk_core.finite.tangent import Features, relative_change
 from ntk_core.products import squares
 from ntk_core.training.linear_part import LinearPart, Move
 
 NOISE = 30.0  # roundings of f that are no error of leaps
 # Of the error of f, and how it grows with the kernel's relative change: measured over drawn networks, enough in about
-# 99 cases of 100.
-MARGIN, UNCERTAINTY = 2.2, 2.0
-KERNEL_MARGIN, DOUBT = 1.5, 2.0  # of the kernel's own error, and of what f's error says about it
-# |K_start - 2 K_middle + K_end| against the error of K_end that single steps show: a sixth bounds it for smooth
-# activations, while the kernel of kinked ones changes by many small jumps and follows no parabola.
+# 99 cases of 100, as are all that follow.
+MARGIN, UNCERTAINTY = 2.0, 2.0
+# Of the leaps' own errors of the kernel, with kinks and without; of their geometric mean with the doubt; and of what
+# f's error says about the kernel.
+KINKED_MARGIN, SMOOTH_MARGIN, MEAN, FOLLOWING = 1.5, 4.4, 0.25, 2.0
+FIRST, SECOND = 2.0, 1.5  # see `Leap.kernel_error`
+# Of |K_start - 2 K_middle + K_end|, what a leap by midpoints may at most do wrong to the kernel.
 SMOOTH_BEND, KINKED_BEND = 1 / 6, 1 / 2
 RESOLUTION = 1e-5  # of f's movement: no estimate claims to be better
 SHORTEST_PROGRESS = 1e-3  # share of the path; see `judge`
@@ -29,9 +33,14 @@ class Leap:
     start: LinearPart
     middle: LinearPart | None
     move: Move
-    outputs: Tensor  # (S, N, n_out)
+    features: Features
     kernel: Tensor  # (S, P, P)
     orders: Tensor  # (S,)
+
+    @property
+    def outputs(self) -> Tensor:
+        """f at the end, (S, N, n_out)."""
+        return self.features.done.outputs
 
     @property
     def frozen(self) -> LinearPart:
@@ -51,12 +60,30 @@ class Leap:
         """Relative change of the kernel, (S,)."""
         return _norm(self.kernel - self.start.K) / _norm(self.kernel)
 
-    def kernel_defect(self, bend: float) -> Tensor:
-        """Relative error of the kernel by the leap, (S,): half its change, or a share of the bend of its path."""
+    def kernel_doubt(self, bend: float) -> Tensor:
+        """What the leap may at most do wrong to the kernel, relative, (S,): half its change, or a share of its bend."""
         if self.middle is None:
             return self.kernel_change / 2
         bent = _norm(self.start.K - 2 * self.middle.K + self.kernel) / _norm(self.kernel)
         return torch.where(self.orders == 2, bend * bent, self.kernel_change / 2)
+
+    def kernel_error(self, smooth: bool) -> Tensor:
+        """Relative error of the kernel by the leap, (S,).
+
+        J changes by the share c over the leap and acts wrongly by a part m of that (`misplaced`), which moves the
+        parameters wrongly by c m, and the kernel by c^2 m. At second order J at the middle is itself wrong by the
+        square of its change. The kernel of an activation with kinks moves by many small jumps instead, which have no
+        order: nothing is known but the doubt.
+        """
+        if not smooth:
+            return self.kernel_doubt(KINKED_BEND)
+        whole = relative_change(self.start.features, self.features)
+        first, second = self.frozen.misplaced(self.move.times)
+        error = FIRST * whole.square() * first
+        if self.middle is None:
+            return error
+        half = relative_change(self.start.features, self.middle.features)
+        return torch.where(self.orders == 2, SECOND * whole * half * (second + half), error)
 
 
 @dataclass
@@ -66,15 +93,17 @@ class Verdict:
     error: Tensor  # of f, (S, P)
     moved: Tensor  # change of f, (S, P)
     kernel: Tensor  # of the kernel, relative to it, (S,)
+    doubt: Tensor  # the most that it may have done wrong to the kernel, (S,)
     share: Tensor  # 1 is all it may, (S,); infinite where there are no numbers
     first_order: Tensor  # the share of a first-order leap in its place, (S,)
 
 
-class Errors:
+class Errors(PerSeed):
     """The errors gathered by an ensemble's leaps, each seed's by itself.
 
     An error of f is carried on as a vector, since later training takes it back along with the residual. An error of
-    the kernel stays; errors of many leaps add up like independent ones, and each moves f wrongly from then on.
+    the kernel stays; errors of many leaps add up like independent ones, and each may move f wrongly from then on, by as
+    much as the kernel is in doubt.
 
     Args:
         outputs: f before training, (S, N, n_out).
@@ -99,15 +128,15 @@ class Errors:
         self._first, self._first_kernel = outputs.double().flatten(1), kernel
         self.tolerance, self.kernel_tolerance = tolerance, kernel_tolerance
         self._noise = NOISE * torch.finfo(outputs.dtype).eps
-        self._bend = SMOOTH_BEND if smooth else KINKED_BEND
+        self._smooth = smooth
         self._made, self._drift = torch.zeros_like(self._first), torch.zeros_like(self._first)
-        self._strayed, self._size, self._moved, self._kernel_moved = (rms(self._made) for _ in range(4))
+        self._strayed, self._doubtful, self._size, self._moved, self._kernel_moved = (rms(self._made) for _ in range(5))
         self._leaping = torch.zeros_like(self._size, dtype=torch.bool)
 
     @property
     def function(self) -> Tensor:
         """Estimated error of f, root mean square, (S,): what leaps did, with a margin for what estimates leave out."""
-        margin = MARGIN * self._lasting**0.5 * (1.0 + UNCERTAINTY * self._kernel_moved)
+        margin = MARGIN * self._lasting**0.75 * (1.0 + UNCERTAINTY * self._kernel_moved)
         found = margin * (rms(self._made) + rms(self._drift))
         return torch.where(self._leaping, found + RESOLUTION * self._moved + self._noise * self._size, 0.0)
 
@@ -118,7 +147,11 @@ class Errors:
         Where f is wrong so are the parameters: the kernel's change since the start is in doubt by as large a share.
         """
         doubt = (self.function / self._moved.clamp_min(1e-300)).clamp_max(1.0)
-        found = KERNEL_MARGIN * self._lasting * self._strayed + DOUBT * doubt * self._kernel_moved
+        own = KINKED_MARGIN * self._lasting**0.75 * self._strayed
+        if self._smooth:
+            mean = (self._strayed * self._doubtful).sqrt()
+            own = SMOOTH_MARGIN * self._lasting**0.65 * (self._strayed + MEAN * mean)
+        found = own + FOLLOWING * doubt * self._kernel_moved
         return torch.where(self._leaping, found, 0.0)
 
     def judge(self, leap: Leap, progress: Tensor) -> Verdict:
@@ -129,25 +162,29 @@ class Errors:
         error = defect - leap.frozen.bent(mean, leap.move.times)
         error = error * (rms(defect) / rms(error).clamp_min(1e-300)).clamp_min(1.0)[:, None]
         curved = leap.frozen.curved(leap.outputs, leap.move.times)
-        kernel = leap.kernel_defect(self._bend)
+        doubt = leap.kernel_doubt(SMOOTH_BEND if self._smooth else KINKED_BEND)
         allowed = self.tolerance * rms(after - self._first) + self._noise * rms(before)
         # Where a unit of a narrow network flips its kernel jumps, which no shorter leap avoids.
         kernel_allowed = torch.where(progress < SHORTEST_PROGRESS, torch.inf, self.kernel_tolerance)
-        share = torch.maximum(rms(error + curved) / allowed, kernel / kernel_allowed)
-        first = rms(leap.start.bent(mean, leap.move.times) + curved) / allowed
-        first = torch.maximum(first, leap.kernel_change / 2 / kernel_allowed)
+        share = torch.maximum(rms(error + curved) / allowed, doubt / kernel_allowed)
+        first = share
+        if leap.middle is not None:
+            first = rms(leap.start.bent(mean, leap.move.times) + curved) / allowed
+            first = torch.maximum(first, leap.kernel_change / 2 / kernel_allowed)
         shares = (v.nan_to_num(torch.inf, torch.inf) for v in (share, first))
-        return Verdict(error + curved, change, kernel, *shares)
+        return Verdict(error + curved, change, leap.kernel_error(self._smooth), doubt, *shares)
 
     def add(self, leap: Leap, verdict: Verdict, accepted: Tensor, exact: Tensor) -> None:
         """Gathers the errors of the accepted leaps; those of exact ones are none, but old errors go on."""
         after = leap.outputs.double().flatten(1)
         made = leap.frozen.decayed(self._made, leap.move.times) + torch.where(exact[:, None], 0.0, verdict.error)
         strayed = torch.hypot(self._strayed, torch.where(exact, 0.0, verdict.kernel))
-        drift = leap.frozen.decayed(self._drift, leap.move.times) + strayed[:, None] * verdict.moved
+        doubtful = torch.hypot(self._doubtful, torch.where(exact, 0.0, verdict.doubt))
+        drift = leap.frozen.decayed(self._drift, leap.move.times) + doubtful[:, None] * verdict.moved
         self._made = torch.where(accepted[:, None], made, self._made)
         self._drift = torch.where(accepted[:, None], drift, self._drift)
         self._strayed = torch.where(accepted, strayed, self._strayed)
+        self._doubtful = torch.where(accepted, doubtful, self._doubtful)
         self._size = torch.where(accepted, rms(after), self._size)
         self._moved = torch.where(accepted, rms(after - self._first), self._moved)
         kernel_moved = _norm(leap.kernel - self._first_kernel) / _norm(leap.kernel)

@@ -16,6 +16,7 @@ from ntk_core.finite.tangent import Features, tangent_kernel
 from ntk_core.products import times_vector
 from ntk_core.rules import GradientFlow, Momentum, Response, Rule
 from ntk_core.training.curvature import Curvature
+from ntk_core.training.misplaced import misplaced
 from ntk_core.training.modes import Modes
 
 
@@ -42,6 +43,7 @@ class LinearPart:
         velocity: of the parameters, if the rule has one.
         alive: which seeds still train, (S,).
         outputs: f where the leap starts, if that is not where the features were taken.
+        kernel: Theta/N of the features (S, P, P), if it is known.
     """
 
     def __init__(
@@ -54,12 +56,13 @@ class LinearPart:
         velocity: Direction | None,
         alive: Tensor,
         outputs: Tensor | None = None,
+        kernel: Tensor | None = None,
     ):
         self.network, self.features, self.rule, self.velocity = network, features, rule, velocity
         self._cost = cost
         outputs = features.done.outputs if outputs is None else outputs
         self.N, self._outputs = outputs.shape[1], outputs.double().flatten(1)
-        self.K = clean(matrix(features), alive)
+        self.K = clean(matrix(features) if kernel is None else kernel, alive)
         self.pushed = None
         if velocity is not None:
             pushed = network.pushforward(features.done, [(1.0, velocity)])
@@ -69,6 +72,7 @@ class LinearPart:
         self.root = Curvature(cost, f, self._y)
         limit = {"dense_up_to": self.K.shape[-1]} if self.pushed is not None else {}
         operator = self.root.around(self.K)
+        self._answered: tuple[Tensor, Tensor, Response] | None = None
         self.modes = Modes((operator + operator.mT) / 2, self.root.over(self._slope), **limit)
 
     @property
@@ -84,7 +88,7 @@ class LinearPart:
 
     def remaining(self, times: Tensor) -> Callable[[Tensor], Tensor]:
         """The function of eigenvalues that says what is left of a residual after the times (S,)."""
-        return lambda values: 1.0 - values * self.rule.respond(values, _beside(times, values)).moved_r
+        return lambda values: 1.0 - values * self._response(values, times).moved_r
 
     def bent(self, kernel: Tensor, times: Tensor) -> Tensor:
         """How the change of f over the times (S,) bends to another kernel (S, P, P), to first order: (S, P)."""
@@ -101,14 +105,17 @@ class LinearPart:
         f = outputs.double()
         linear = self._slope + self.root.times(self.root.times(f.flatten(1) - self._outputs))
         rest = self._cost.derivative(f, self._y).flatten(1) - linear
-        filtered = self.modes.act(
-            lambda values: self.rule.respond(values, _beside(times, values)).moved_r, self.root.over(rest)
-        )
+        filtered = self.modes.act(lambda values: self._response(values, times).moved_r, self.root.over(rest))
         return -times_vector(self.K, self.root.times(filtered)) / 2
 
     def decayed(self, error: Tensor, times: Tensor) -> Tensor:
         """What is left of an error of f (S, P) after the times (S,)."""
         return self.root.over(self.modes.filtered(self.remaining(times), self.root.times(error)))
+
+    def misplaced(self, times: Tensor) -> tuple[Tensor, Tensor]:
+        """The share of a change of J over the times (S,) that acts wrongly, by the order of a leap: (S,) each."""
+        pushed = torch.zeros_like(self.modes.r) if self.pushed is None else self.root.times(self.pushed)
+        return misplaced(self.rule, self.modes.values, self.modes.coordinates, self.modes.in_basis(pushed), times)
 
     def move(self, times: Tensor, halfway: bool = False) -> Move:
         """The rule's movement over the times (S,), this linear part frozen; or to where such a leap is centred."""
@@ -116,7 +123,7 @@ class LinearPart:
 
         def filtered(name: str) -> Callable[[Tensor], Tensor]:
             def values(eigenvalues: Tensor) -> Tensor:
-                responses.append(self.rule.respond(eigenvalues, _beside(times, eigenvalues)))
+                responses.append(self._response(eigenvalues, times))
                 return getattr(responses[-1], name)
 
             return values
@@ -137,6 +144,15 @@ class LinearPart:
             if not halfway:
                 gained = self._direction(self._final(filtered))
         return Move(terms, times, predicted, kept, gained)
+
+    def _response(self, values: Tensor, times: Tensor) -> Response:
+        """The rule's filters on eigenvalues (S, ...) for the times (S,); others ask again for the last."""
+        if self._answered is not None and self._answered[0] is values and self._answered[1] is times:
+            return self._answered[2]
+        answer = self.rule.respond(values, _beside(times, values))
+        if values is self.modes.values:
+            self._answered = values, times, answer
+        return answer
 
     def _final(self, filtered: Callable[[str], Callable[[Tensor], Tensor]]) -> Tensor:
         """The signal of what a leap adds to the velocity."""

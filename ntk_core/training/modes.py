@@ -40,11 +40,20 @@ class Modes:
         """Largest eigenvalue of every seed, (S,)."""
         return self.values.amax(-1)
 
+    @property
+    def coordinates(self) -> Tensor:
+        """r in the basis, (S, k)."""
+        return self.in_basis(self.r)
+
+    def in_basis(self, v: Tensor) -> Tensor:
+        """v (S, P) in the basis, (S, k)."""
+        return times_vector(self.basis.mT, v)
+
     def act(self, function: Callable[[Tensor], Tensor], v: Tensor | None = None) -> Tensor:
         """function(K) r, or function(K) v (which diagonalizes K: v need not lie in r's Krylov space)."""
         if v is not None and self._last_row is not None:
             self._diagonalize()
-        coordinates = times_vector(self.basis.mT, self.r if v is None else v) * function(self.values)
+        coordinates = (self.coordinates if v is None else times_vector(self.basis.mT, v)) * function(self.values)
         if self._last_row is not None:
             left_out = (self._last_row * coordinates).sum(-1).abs()
             if bool((left_out > KRYLOV_TRUNCATION * torch.linalg.vector_norm(coordinates, dim=-1)).any()):
@@ -56,13 +65,14 @@ class Modes:
         """How function(K) r moves with K, to first order in its change (S, P, P): (S, P), by divided differences."""
         near = NEARBY * self.values.amax(-1)[:, None].clamp_min(1e-300)
         f = function(self.values)
-        steep = (function(self.values + near) - function(self.values - near)) / (2 * near)
+        above, below = function(torch.cat([self.values + near, self.values - near], -1)).chunk(2, -1)
+        steep = (above - below) / (2 * near)
         apart = self.values[:, :, None] - self.values[:, None, :]
         close = apart.abs() < near[:, None]
         slopes = (f[:, :, None] - f[:, None, :]) / torch.where(close, 1.0, apart)
         slopes = torch.where(close, (steep[:, :, None] + steep[:, None, :]) / 2, slopes)
         inner = slopes * (self.basis.mT @ change @ self.basis)
-        return times_vector(self.basis, times_vector(inner, times_vector(self.basis.mT, self.r)))
+        return times_vector(self.basis, times_vector(inner, self.coordinates))
 
     def filtered(self, function: Callable[[Tensor], Tensor], v: Tensor) -> Tensor:
         """function(K) v, the part of v beyond the basis left as it is: (S, P)."""
@@ -71,7 +81,7 @@ class Modes:
 
     def travel(self, function: Callable[[Tensor], Tensor]) -> Tensor:
         """sqrt(e^T K e) for e = function(K) r, for several functions at once: (S, k, 1) -> (S, k, T) gives (S, T)."""
-        coordinates = times_vector(self.basis.mT, self.r)[..., None] * function(self.values[..., None])
+        coordinates = self.coordinates[..., None] * function(self.values[..., None])
         return times_vector(coordinates.square().mT, self.values).sqrt()
 
     def _diagonalize(self) -> None:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ntk_core.finite.per_seed import PerSeed
+
 
 @dataclass(frozen=True)
-class State:
+class State(PerSeed):
     """Where training is. The network itself has been moved to this time.
 
     Attributes:

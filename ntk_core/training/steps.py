@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ntk_core.finite.network import Network
 from ntk_core.finite.passes import Direction
+from ntk_core.finite.per_seed import PerSeed
 from ntk_core.finite.weights import Dense
 from ntk_core.progress import checkpoint
 from ntk_core.rules import Momentum, Rule
@@ -60,7 +61,7 @@ def descent(network: Network, X: Tensor, y: Tensor, cost: Any) -> tuple[Directio
     return network.direction(done, deltas, torch.ones_like(signal[:, None, :, 0])), done.outputs
 
 
-class Divergence:
+class Divergence(PerSeed):
     """Notices seeds that left the finite numbers and takes them out of the training, so that the others go on."""
 
     def __init__(self, outputs: Tensor, y: Tensor):

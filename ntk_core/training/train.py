@@ -19,6 +19,7 @@ from torch import Tensor
 from ntk_core import costs
 from ntk_core.device import as_tensor
 from ntk_core.finite.network import Network
+from ntk_core.finite.tangent import Features
 from ntk_core.rules import GradientDescent, GradientFlow, Rule, check_whole_steps
 from ntk_core.training.leaps import Leaper
 from ntk_core.training.state import State
@@ -37,6 +38,7 @@ def train(
     kernel_tolerance: float = 0.1,
     order: int | None = None,
     cost: str | costs.Cost = "squared",
+    features: Features | None = None,
 ) -> Iterator[State]:
     """Trains in place and yields a state at every leap (or now and then) and exactly at every requested time.
 
@@ -53,6 +55,7 @@ def train(
             `State.kernel_error` is the estimate for all of them.
         order: 1 or 2 (midpoint) for leaps; None lets the measured nonlinearity decide, leap by leap.
         cost: a name from `ntk_core.costs`, or a `Cost`; others than "squared" are linearized anew at every leap.
+        features: the tangent features of the network at X as it is now, where they are known already.
 
     Raises:
         ValueError: the sentence names the argument.
@@ -75,7 +78,7 @@ def train(
     loss.check_targets(targets)
     if method == "steps":
         return take_steps(network, inputs, targets, goals, chosen, loss)
-    return Leaper(network, inputs, targets, chosen, loss, tolerance, kernel_tolerance, order).run(goals)
+    return Leaper(network, inputs, targets, chosen, loss, tolerance, kernel_tolerance, order, features).run(goals)
 
 
 def check_times(times: Sequence[float], rule: Rule) -> list[float]:

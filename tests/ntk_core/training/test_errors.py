@@ -7,6 +7,7 @@ import torch
 from ntk_core import Architecture, Network, activations
 from ntk_core.activations.known_names import UNTRAINABLE
 from ntk_core.rules import GradientDescent, GradientFlow, Momentum
+from ntk_core.training import leaps
 from ntk_core.training.train import train
 
 NAMES = sorted(set(activations.names()) - set(UNTRAINABLE))
@@ -51,17 +52,22 @@ def compared(index):
 
 
 def test_estimates_bound_the_errors_of_drawn_networks():
+    """One in a hundred may be missed. That true rate misses two or more of 45 in 7 sets of cases of a hundred, so more
+    than one says that it is higher; the benchmark `leap-estimates` counts over 400 cases."""
     found = np.array([pair for pair in map(compared, range(45)) if pair is not None])
     assert len(found) > 35
     floor = 1e-12  # both sides' rounding
     of_f, of_kernel = ((found[:, k] + floor) / (found[:, k + 1] + floor) for k in (0, 2))
-    assert (of_f < 1).sum() <= 0.02 * len(found) + 1, np.sort(of_f)[:5]
-    assert (of_kernel < 1).sum() <= 0.02 * len(found) + 1, np.sort(of_kernel)[:5]
-    assert np.median(of_f) < 10
+    for ratios in (of_f, of_kernel):
+        assert (ratios < 1).sum() <= 1, np.sort(ratios)[:5]
+        assert np.median(ratios) < 10
 
 
 @pytest.mark.parametrize("rule", [GradientDescent(0.5), GradientFlow(), Momentum(0.25, 0.9)], ids=str)
-def test_a_seed_trains_in_a_batch_as_it_does_alone(rule):
+def test_a_seed_trains_in_a_batch_as_it_does_alone(rule, monkeypatch):
+    """Each at its own pace: those that have arrived are left behind, and what others do changes nothing."""
+    taken, part = [], Network.part
+    monkeypatch.setattr(Network, "part", lambda self, index: taken.append(len(index)) or part(self, index))
     X = torch.randn(9, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
     y = X[:, 0] * X[:, 1]
 
@@ -71,12 +77,32 @@ def test_a_seed_trains_in_a_batch_as_it_does_alone(rule):
         return network(X), state
 
     f, together = trained([3, 1, 7])
-    assert len(set(together.leaps.tolist())) > 1  # each at its own pace
+    assert len(set(together.leaps.tolist())) > 1
+    assert 1 in taken  # the last one alone
     for place, seed in enumerate((3, 1, 7)):
         alone, state = trained([seed])
         assert state.leaps[0] == together.leaps[place]
         assert state.rejected[0] == together.rejected[place]
         torch.testing.assert_close(alone[0], f[place], rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("rule", [GradientDescent(0.5), Momentum(0.25, 0.9)], ids=str)
+def test_leaving_others_behind_changes_no_sampled_network(rule, monkeypatch):
+    """What each explores, and draws, is the same whether those that have arrived go on being asked or not."""
+    X = torch.randn(5, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
+
+    def trained():
+        options = {"dtype": torch.float64, "weights": "sampled", "tolerance": 1e-6, "points": X}
+        network = Network.init(Architecture(4, 200, "tanh", beta=0.3), [3, 1, 7], **options)
+        states = list(train(network, X, X[:, 0] * X[:, 1], [0.0, 5.0, 40.0], rule=rule, tolerance=1e-3))
+        assert all(len(state.leaps) == len(state.error) == len(state.outputs) == 3 for state in states)
+        return network(2 * X), states[-1]
+
+    f, apart = trained()
+    monkeypatch.setattr(leaps, "WORTH_LEAVING", 0.0)
+    g, together = trained()
+    assert apart.leaps.tolist() == together.leaps.tolist()
+    torch.testing.assert_close(f, g, rtol=1e-6, atol=1e-8)
 
 
 def test_the_velocity_of_long_momentum_is_one_direction_of_bounded_rank():
