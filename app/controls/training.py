@@ -73,6 +73,10 @@ _ADVANCED = (
         limits=(1e-6, 1), step=0.005,
     ),
     Control(
+        "kernel_tolerance", "real", "Tolerance of kernels", "How wrong one leap may leave the tangent kernel, relative "
+        "to it, at worst.", "advanced", limits=(1e-6, 1), step=0.05,
+    ),
+    Control(
         "precision", "segments", "Precision", "", "advanced", {"float32": "float32", "float64": "float64"}
     ),
     Control(

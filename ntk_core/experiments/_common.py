@@ -79,7 +79,7 @@ PER_NETWORK = {
 def before_training(spec: Any) -> Any:
     """The spec of the same networks at t = 0 alone, with defaults for what plays no part there: it is shared."""
     defaults = type(spec).model_fields
-    unimportant = ("learning_rate", "snapshots", "rule", "momentum", "method")
+    unimportant = ("learning_rate", "snapshots", "rule", "momentum", "method", "kernel_tolerance")
     return spec.model_copy(update={"time": 0.0, **{name: defaults[name].default for name in unimportant}})
 
 

@@ -211,6 +211,7 @@ def _training(
         rule=rule_of(spec),
         method=method,
         tolerance=spec.tolerance,
+        kernel_tolerance=spec.kernel_tolerance,
         cost=drive.cost,
         features=features,
     )

@@ -51,6 +51,9 @@ class TrainingSpec(ExperimentSpec):
     method: Literal["auto", "steps", "leaps"] = "auto"
     weights: Literal["auto", "dense", "sampled"] = "auto"
     tolerance: float = Field(0.01, gt=0, le=1, description="error allowed to leaps, relative to the change of f")
+    kernel_tolerance: float = Field(
+        0.1, gt=0, le=1, description="change of the kernel allowed to a leap, relative to it"
+    )
     precision: Literal["float32", "float64"] = "float32"
     device: Literal["auto", "cpu", "cuda"] = "auto"
 

@@ -61,7 +61,7 @@ def test_defaults_and_limits_of_controls_agree_with_the_spec(page):
 OTHER = {
     "depth": "7", "widths": "32,100000,77", "activation": "erf", "beta": "0.35", "seeds": "3", "learning_rate": "0.1",
     "time": "12.5", "rule": "momentum", "momentum": "0.25",
-    "w_std": "1.5", "method": "steps", "weights": "dense", "tolerance": "0.125",
+    "w_std": "1.5", "method": "steps", "weights": "dense", "tolerance": "0.125", "kernel_tolerance": "0.25",
     "precision": "float64", "device": "cpu", "snapshots": "9", "seed": "2147483647", "band": "1", "paper": "1",
 }  # fmt: skip
 OWN = {
@@ -140,7 +140,7 @@ HOSTILE = [
     ("widths", "100;rm -rf"), ("activation", "swish9"), ("activation", "<script>alert(1)</script>"),
     ("activation", "![x](http://example.org/x.png)"), ("activation", "relu\u202e"), ("seeds", "101"), ("seeds", "1_0"),
     ("seed", "2147483648"), ("learning_rate", "0"), ("learning_rate", "-1"), ("time", "1e999"), ("time", "-5"),
-    ("time", "1e8"), ("rule", "adam"), ("tolerance", "0"), ("tolerance", "2"), ("snapshots", "1"), ("band", "yes"),
+    ("time", "1e8"), ("rule", "adam"), ("tolerance", "0"), ("tolerance", "2"), ("kernel_tolerance", "0"), ("kernel_tolerance", "1.5"), ("snapshots", "1"), ("band", "yes"),
     ("band", "True"), ("precision", "float16"), ("device", "tpu"), ("seed", ["1", "2"]), ("widths", ["100", "100"]),
 ]  # fmt: skip
 

@@ -225,3 +225,12 @@ def test_looking_at_kernels_beforehand_changes_nothing_in_training(monkeypatch):
     assert torch.isfinite(ends[0].largest).all()
     assert torch.isnan(ends[1].largest).all()
     assert torch.equal(ends[0].outputs, ends[1].outputs)
+
+
+def test_the_tolerance_of_kernels_reaches_the_leaps():
+    fields = {"widths": (40,), "snapshots": 2, "method": "leaps", "time": 60.0}
+    few, many = (list(train_together(spec(**fields, kernel_tolerance=k), X, Y, n_in=2))[-1].state for k in (1.0, 1e-3))
+    assert (many.leaps > few.leaps).all()
+    assert (many.kernel_error < few.kernel_error).all()
+    with pytest.raises(ValueError, match="kernel_tolerance"):
+        spec(kernel_tolerance=0.0)
