@@ -11,10 +11,7 @@ sys.path[:0] = [root for root in [str(Path(__file__).resolve().parents[1])] if r
 import streamlit as st  # noqa: E402
 
 from app import views  # noqa: E402
+from app.views import frame  # noqa: E402
 
-ICON = Path(__file__).parents[1] / "assets" / "icon.svg"
-
-st.set_page_config(page_title="NTK Explorer", page_icon=str(ICON), layout="wide", initial_sidebar_state="auto")
-st.logo(str(ICON), size="large")
-st.html(Path(__file__).parent / "views" / "page.css")
+frame.draw()
 st.navigation(views.sections(), position="top").run()

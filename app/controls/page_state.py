@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import streamlit as st
@@ -18,54 +19,84 @@ from app.controls.table import Control, Resolved
 
 STALE_SECONDS = 2.0  # an event sent before the browser heard of its new URL still carries the old one
 
-_PAGE = "page shown"
-_SWITCHED = "page switched"
+_MEMORY = "pages"  # one entry for all: Streamlit goes through every entry of a session again and again
+
+
+@dataclass
+class _Page:
+    """What a session remembers of a page.
+
+    `chosen`, `start`: a preset that it shall show, and whether to train at once; `values`: its controls', and
+    `problems` with those that came from outside; `query`: what it wrote into the URL, and `past`: when, what before.
+    """
+
+    chosen: dict[str, Any] | None = None
+    start: bool = False
+    values: dict[str, Any] | None = None
+    problems: list[str] = field(default_factory=list)
+    query: dict[str, list[str]] = field(default_factory=dict)
+    past: list[tuple[float, dict[str, list[str]]]] = field(default_factory=list)
+
+
+@dataclass
+class _Memory:
+    """What a session remembers of all: the page shown, whether it was just switched to, and each page by name."""
+
+    shown: str | None = None
+    begun: bool = False
+    switched: bool = False
+    pages: dict[str, _Page] = field(default_factory=dict)
+
+    def show(self, page: str | None) -> bool:
+        """Notes which page is shown; whether that is another than before."""
+        arriving = self.shown != page or page is None
+        self.switched = arriving and self.begun
+        self.shown, self.begun = page, True
+        return arriving
 
 
 def choose(page: str, values: Mapping[str, Any], *, start: bool = False) -> None:
     """Has the page show these values (a preset) at its next run, and train at once if `start`."""
-    st.session_state[f"{page}:chosen"] = dict(values)
-    st.session_state[f"{page}:start"] = start
+    known = _page(page)
+    known.chosen, known.start = dict(values), start
 
 
 def started(page: str) -> bool:
     """Whether the page shall start training by itself, once."""
-    return bool(st.session_state.pop(f"{page}:start", False))
+    known = _page(page)
+    start, known.start = known.start, False
+    return start
 
 
 def leave() -> None:
     """Notes that a page without controls is shown."""
-    st.session_state[_PAGE] = None
+    _memory().show(None)
 
 
 def read(page: str, experiment: str, table: Sequence[Control]) -> tuple[Resolved, bool]:
     """The page's values, checked; and whether the widgets hold something that cannot be used."""
-    state = st.session_state
+    known, arriving = _page(page), _memory().show(page)
     normal = controls.defaults(experiment, table)
-    saved = state.get(f"{page}:values", normal)
-    arriving = state.get(_PAGE) != page
-    state[_SWITCHED] = arriving and _PAGE in state
-    state[_PAGE] = page
+    saved = normal if known.values is None else known.values
     query = _query(table)
     if arriving:
-        state[f"{page}:query"] = query
-    chosen = state.pop(f"{page}:chosen", None)
-    if chosen is not None:
+        known.query = query
+    if known.chosen is not None:
+        chosen, known.chosen = known.chosen, None
         return _adopt(page, experiment, table, normal | chosen, []), False
-    if bool(query) if arriving else _foreign(page, table, query, saved):
+    held = _held(page, table)
+    if bool(query) if arriving else _foreign(known, table, query, held, saved):
         values, problems = controls.from_query(table, query, normal)
         return _adopt(page, experiment, table, values, problems), False
     if arriving:
         return _adopt(page, experiment, table, saved, []), False
-    values, problems = controls.from_widgets(table, _held(page, table), saved)
+    values, problems = controls.from_widgets(table, held, saved)
     resolved = controls.resolve(experiment, table, values, saved)
     wrong = [*problems, *resolved.problems]
-    # A run of the script that was interrupted before its widgets were drawn has lost what they held.
-    _hold(page, [c for c in table if widgets.state_key(page, c.name) not in state], resolved.values)
     if resolved.values != saved:
-        state.pop(f"{page}:problems", None)
-    state[f"{page}:values"] = resolved.values
-    return _with(resolved, [*state.get(f"{page}:problems", []), *wrong]), bool(wrong)
+        known.problems = []
+    known.values = resolved.values
+    return _with(resolved, [*known.problems, *wrong]), bool(wrong)
 
 
 def arrived_elsewhere(experiment: str, table: Sequence[Control], values: Mapping[str, Any]) -> bool:
@@ -73,29 +104,36 @@ def arrived_elsewhere(experiment: str, table: Sequence[Control], values: Mapping
 
     Parameters written in the very run that switches the page would join the old page's path in the browser's history.
     """
-    switched = st.session_state.pop(_SWITCHED, False)
-    wanted = controls.to_query(table, values, controls.defaults(experiment, table))
-    return switched and _query(table) != {name: [text] for name, text in wanted.items()}
+    memory = _memory()
+    switched, memory.switched = memory.switched, False
+    return switched and _query(table) != _wanted(experiment, table, values)
 
 
 def write(page: str, experiment: str, table: Sequence[Control], values: Mapping[str, Any]) -> None:
     """Puts the values into the URL (those that are not defaults), beside whatever else stands there."""
-    state = st.session_state
-    wanted = controls.to_query(table, values, controls.defaults(experiment, table))
-    now = _query(table)
-    if now != {name: [text] for name, text in wanted.items()}:
-        state.setdefault(f"{page}:past", []).append((time.monotonic(), now))
-        del state[f"{page}:past"][:-20]
+    known, now = _page(page), _query(table)
+    wanted = _wanted(experiment, table, values)
+    if now != wanted:
+        known.past = [*known.past[-19:], (time.monotonic(), now)]
         names = {c.name for c in table}
         others: dict[str, Any] = {k: st.query_params.get_all(k) for k in st.query_params if k not in names}
-        st.query_params.from_dict(others | wanted)
-    state[f"{page}:query"] = {name: [text] for name, text in wanted.items()}
+        st.query_params.from_dict(others | {name: text for name, (text,) in wanted.items()})
+    known.query = wanted
 
 
 def set_value(page: str, table: Sequence[Control], **values: Any) -> None:
     """Changes values from the script, before the widgets are drawn."""
-    st.session_state[f"{page}:values"] = st.session_state[f"{page}:values"] | values
+    known = _page(page)
+    known.values = (known.values or {}) | values
     _hold(page, [c for c in table if c.name in values], values)
+
+
+def _memory() -> _Memory:
+    return st.session_state.setdefault(_MEMORY, _Memory())
+
+
+def _page(name: str) -> _Page:
+    return _memory().pages.setdefault(name, _Page())
 
 
 def _query(table: Sequence[Control]) -> dict[str, list[str]]:
@@ -103,21 +141,29 @@ def _query(table: Sequence[Control]) -> dict[str, list[str]]:
     return {k: st.query_params.get_all(k) for k in st.query_params if k in names}
 
 
-def _foreign(page: str, table: Sequence[Control], query: Mapping[str, Any], saved: Mapping[str, Any]) -> bool:
+def _wanted(experiment: str, table: Sequence[Control], values: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What the URL shall say."""
+    texts = controls.to_query(table, values, controls.defaults(experiment, table))
+    return {name: [text] for name, text in texts.items()}
+
+
+def _foreign(
+    known: _Page, table: Sequence[Control], query: dict[str, list[str]], held: Mapping[str, Any], saved: dict[str, Any]
+) -> bool:
     """Whether a URL that differs from ours was put there by a person, not by an event that overtook our change."""
-    state = st.session_state
-    if query == state.get(f"{page}:query", {}):
+    if query == known.query or query in [old for at, old in known.past if time.monotonic() - at < STALE_SECONDS]:
         return False
-    recent = [old for at, old in state.get(f"{page}:past", []) if time.monotonic() - at < STALE_SECONDS]
-    if query in recent:
-        return False
-    return controls.from_widgets(table, _held(page, table), saved)[0] == saved
+    return controls.from_widgets(table, held, saved)[0] == saved
 
 
 def _held(page: str, table: Sequence[Control]) -> dict[str, Any]:
-    """What the widgets hold; those that are not shown hold nothing, which is not an empty choice."""
+    """What the widgets hold; those that are not shown hold nothing, which is not an empty choice.
+
+    Nor do those whose drawing a run of the script did not come to: `widgets.show` has them hold the page's values.
+    """
+    session = st.session_state.to_dict()  # once: to ask for one entry costs as much as to list them all
     keys = {c.name: widgets.state_key(page, c.name) for c in table}
-    return {name: st.session_state[key] for name, key in keys.items() if key in st.session_state}
+    return {name: session[key] for name, key in keys.items() if key in session}
 
 
 def _adopt(
@@ -126,14 +172,16 @@ def _adopt(
     """Takes values from outside: what is not usable falls back, and the widgets show what is used."""
     resolved = controls.resolve(experiment, table, values, controls.defaults(experiment, table))
     resolved = _with(resolved, [*problems, *resolved.problems])
-    st.session_state[f"{page}:values"] = resolved.values
-    st.session_state[f"{page}:problems"] = list(resolved.problems)
+    known = _page(page)
+    known.values, known.problems = resolved.values, list(resolved.problems)
     _hold(page, table, resolved.values)
     return resolved
 
 
 def _hold(page: str, table: Sequence[Control], values: Mapping[str, Any]) -> None:
-    for name, held in controls.to_widgets(table, values).items():
+    """Has the widgets that hold something hold these values; the others will when they are drawn."""
+    there = _held(page, table)
+    for name, held in controls.to_widgets([c for c in table if c.name in there], values).items():
         st.session_state[widgets.state_key(page, name)] = held
 
 

@@ -5,6 +5,7 @@ Values come from a URL or from widgets, and both are checked here, on the server
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,9 +32,14 @@ class Resolved:
 
 def defaults(experiment: str, controls: Sequence[Control]) -> dict[str, Any]:
     """Every control's default: the spec's own for its fields, the table's for a chart's options."""
-    make: Callable[..., ExperimentSpec] = experiments.load(experiment).Spec
-    spec = make()
+    spec = _default(experiment)
     return {c.name: c.default if c.group == "chart" else getattr(spec, c.name) for c in controls}
+
+
+@functools.cache
+def _default(experiment: str) -> ExperimentSpec:
+    make: Callable[..., ExperimentSpec] = experiments.load(experiment).Spec
+    return make()
 
 
 def from_query(

@@ -7,6 +7,7 @@ A page offers TITLE, ORDER (its place in the navigation), ICON and `render()`. T
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 from types import ModuleType
@@ -17,8 +18,9 @@ from streamlit.navigation.page import Page
 FIGURES = 3  # the last place in the order that a figure of the paper has
 
 
+@functools.cache
 def modules() -> dict[str, ModuleType]:
-    """Every page's module by name, in order."""
+    """Every page's module by name, in order; looked for once."""
     rooms = {m.name: importlib.import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__)}
     found = {name: module for name, module in rooms.items() if hasattr(module, "TITLE")}
     return dict(sorted(found.items(), key=lambda item: (item[1].ORDER, item[0])))

@@ -105,12 +105,12 @@ def _controls(view: View, values: Mapping[str, Any], problems: Mapping[str, str]
     shown = [c for c in view.table if c.shown_if is None or c.shown_if(values)]
     with st.sidebar:
         for control in (c for c in shown if c.group == "main"):
-            widgets.show(view.name, control, problems.get(control.name))
+            widgets.show(view.name, control, values[control.name], problems.get(control.name))
         options = [c for c in shown if c.group == "chart"]
         if options:
             st.markdown("**Chart**")
         for control in options:
-            widgets.show(view.name, control)
+            widgets.show(view.name, control, values[control.name])
         hidden = [c for c in shown if c.group == "advanced"]
         if hidden:
             # What is folded away costs nothing: half of a page's work in the server is its widgets.
@@ -118,7 +118,7 @@ def _controls(view: View, values: Mapping[str, Any], problems: Mapping[str, str]
             folder = st.expander("Advanced", icon=":material/tune:", key=key, on_change="rerun")
             with folder:
                 for control in hidden if folder.open else ():
-                    widgets.show(view.name, control)
+                    widgets.show(view.name, control, values[control.name])
 
 
 def _preview(spec: ExperimentSpec) -> Preview | None:

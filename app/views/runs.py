@@ -19,7 +19,9 @@ RECALL_SECONDS = 2.0  # for which a page waits for a result that is stored
 
 def viewer() -> str:
     """A name for this session among those that watch runs."""
-    return st.session_state.setdefault("viewer", secrets.token_hex(12))
+    if "viewer" not in st.session_state:
+        st.session_state["viewer"] = secrets.token_hex(12)
+    return st.session_state["viewer"]
 
 
 def submit(spec: ExperimentSpec, *, again: bool = False) -> None:

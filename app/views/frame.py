@@ -1,0 +1,19 @@
+"""What stands around every page: the browser's title and icon, and the style sheet; read once, sent at each run."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import streamlit as st
+
+_ICON = (Path(__file__).parents[2] / "assets" / "icon.svg").read_bytes()
+ICON = f"data:image/svg+xml;base64,{base64.b64encode(_ICON).decode('ascii')}"
+STYLE = f"<style>{(Path(__file__).parent / 'page.css').read_text(encoding='utf-8')}</style>"
+
+
+def draw() -> None:
+    """Draws the frame; before anything else of a page."""
+    st.set_page_config(page_title="NTK Explorer", page_icon=ICON, layout="wide", initial_sidebar_state="auto")
+    st.logo(ICON, size="large")
+    st.html(STYLE)
