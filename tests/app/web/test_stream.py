@@ -161,6 +161,16 @@ def test_a_late_viewer_gets_everything_drawn_once(server, engine, toy):
     assert sum(1 for key in server.drawn if key[1] == run.key) == 4
 
 
+def test_a_run_larger_than_the_cache_is_drawn_once_for_all_who_watch(server, engine, toy, monkeypatch):
+    monkeypatch.setattr(server.streams.frames._drawn, "_limit", 100)  # less than two frames
+    run = engine.submit(toy(frames=6))
+    run.wait(PATIENCE)
+    first, again = (frames(server.stream(run, viewer)) for viewer in ("early", "late"))
+    assert [f["index"] for f in again] == list(range(6))
+    assert first == again
+    assert [count for key, count in server.drawn.items() if key[1] == run.key] == [1] * 6
+
+
 def test_a_queued_run_says_so_and_keeps_the_line_open(server, engine, toy, monkeypatch):
     monkeypatch.setattr(stream_module, "TICK", 0.05)
     monkeypatch.setattr(stream_module, "KEEP_ALIVE", 0.1)
