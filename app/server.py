@@ -28,6 +28,7 @@ from app import charts  # noqa: E402
 from app.controls.forms import Control  # noqa: E402
 from app.web import downloads, resources  # noqa: E402
 from app.web import shared_engine as server_state  # noqa: E402
+from app.web.limit_pictures import LimitPictures  # noqa: E402
 from app.web.settings import Settings  # noqa: E402
 from app.web.stream import Streams  # noqa: E402
 from ntk_core import experiments  # noqa: E402
@@ -58,6 +59,7 @@ def warm_up() -> None:
     for name in experiments.names():
         experiments.load(name)
     resources.compressed_plotly()
+    resources.chart_script_version()
 
 
 def prime() -> None:
@@ -108,5 +110,8 @@ os.environ.setdefault("NTK_RECORDINGS", str(resources.ASSETS / "recordings"))
 base = base_path()
 STREAMS = Settings.from_environment().streams
 streams = Streams(server_state.engine, charts.draw, charts.caption, charts.summary, chart_options, STREAMS)
-routes = [module.routes(base, server_state.engine) for module in (downloads, resources)]
-app = st.App("main.py", lifespan=lifespan, routes=[*streams.routes(base), *routes[0], *routes[1]])
+pictures = LimitPictures(server_state.engine, chart_options)
+routes = [*streams.routes(base), *pictures.routes(base)]
+for module in (downloads, resources):
+    routes += module.routes(base, server_state.engine)
+app = st.App("main.py", lifespan=lifespan, routes=routes)

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
 Figure = dict[str, Any]
 
-__all__ = ["Chart", "Entry", "Figure", "Panel", "caption", "draw", "load", "moments", "side_by_side", "summary"]
+__all__ = [
+    "Chart", "Entry", "Figure", "Panel", "caption", "draw", "limit_caption", "load", "moments", "side_by_side",
+    "summary",
+]  # fmt: skip
 
 
 class Chart(Protocol):
@@ -91,6 +94,15 @@ def caption(spec: Any, time: float) -> str:
     if spec.rule == "gradient_flow":
         return f"t = {time:,.6g} (gradient flow)"
     return f"t = {time:,.6g} ({round(time / spec.learning_rate):,} steps × rate {spec.learning_rate:g})"
+
+
+def limit_caption(spec: Any, times: Sequence[float], index: int) -> str:
+    """The clock's line under a picture of the limit alone, one of those at `times`."""
+    if len(times) == 1:
+        return "the limit, before any training"
+    if math.isinf(times[index]):
+        return "t = ∞: the limit alone"
+    return caption(spec, times[index])
 
 
 def summary(entries: Sequence[Entry], time: float) -> str:

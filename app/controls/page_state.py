@@ -27,7 +27,8 @@ class _Page:
     """What a session remembers of a page.
 
     `chosen`, `start`: a preset that it shall show, and whether to train at once; `values`: its controls', and
-    `problems` with those that came from outside; `query`: what it wrote into the URL, and `past`: when, what before.
+    `problems` with those that came from outside; `query`: what it wrote into the URL, and `past`: when, what before;
+    `holding`: names of the controls whose widgets hold something in this run of the script.
     """
 
     chosen: dict[str, Any] | None = None
@@ -36,6 +37,7 @@ class _Page:
     problems: list[str] = field(default_factory=list)
     query: dict[str, list[str]] = field(default_factory=dict)
     past: list[tuple[float, dict[str, list[str]]]] = field(default_factory=list)
+    holding: set[str] = field(default_factory=set)
 
 
 @dataclass
@@ -76,6 +78,8 @@ def leave() -> None:
 def read(page: str, experiment: str, table: Sequence[Control]) -> tuple[Resolved, bool]:
     """The page's values, checked; and whether the widgets hold something that cannot be used."""
     known, arriving = _page(page), _memory().show(page)
+    held = _held(page, table)
+    known.holding = set(held)
     normal = controls.defaults(experiment, table)
     saved = normal if known.values is None else known.values
     query = _query(table)
@@ -84,7 +88,6 @@ def read(page: str, experiment: str, table: Sequence[Control]) -> tuple[Resolved
     if known.chosen is not None:
         chosen, known.chosen = known.chosen, None
         return _adopt(page, experiment, table, normal | chosen, []), False
-    held = _held(page, table)
     if bool(query) if arriving else _foreign(known, table, query, held, saved):
         values, problems = controls.from_query(table, query, normal)
         return _adopt(page, experiment, table, values, problems), False
@@ -119,6 +122,16 @@ def write(page: str, experiment: str, table: Sequence[Control], values: Mapping[
         others: dict[str, Any] = {k: st.query_params.get_all(k) for k in st.query_params if k not in names}
         st.query_params.from_dict(others | {name: text for name, (text,) in wanted.items()})
     known.query = wanted
+
+
+def seed(page: str, table: Sequence[Control], values: Mapping[str, Any]) -> None:
+    """Has the widgets of these controls, which are about to be drawn, hold these values where they hold nothing yet, or
+    no longer: a run of the script that was interrupted before it drew them has lost what they held.
+    """
+    known = _page(page)
+    missing = [c for c in table if c.name not in known.holding]
+    known.holding |= {c.name for c in missing}
+    _hold(page, missing, values)
 
 
 def set_value(page: str, table: Sequence[Control], **values: Any) -> None:
@@ -159,7 +172,7 @@ def _foreign(
 def _held(page: str, table: Sequence[Control]) -> dict[str, Any]:
     """What the widgets hold; those that are not shown hold nothing, which is not an empty choice.
 
-    Nor do those whose drawing a run of the script did not come to: `widgets.show` has them hold the page's values.
+    Nor do those whose drawing a run of the script did not come to; `seed` makes good for that.
     """
     session = st.session_state.to_dict()  # once: to ask for one entry costs as much as to list them all
     keys = {c.name: widgets.state_key(page, c.name) for c in table}
@@ -180,8 +193,8 @@ def _adopt(
 
 def _hold(page: str, table: Sequence[Control], values: Mapping[str, Any]) -> None:
     """Has the widgets that hold something hold these values; the others will when they are drawn."""
-    there = _held(page, table)
-    for name, held in controls.to_widgets([c for c in table if c.name in there], values).items():
+    holding = _page(page).holding
+    for name, held in controls.to_widgets([c for c in table if c.name in holding], values).items():
         st.session_state[widgets.state_key(page, name)] = held
 
 

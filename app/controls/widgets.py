@@ -20,15 +20,9 @@ def state_key(page: str, name: str) -> str:
     return f"{page}.{name}"
 
 
-def show(page: str, control: Control, value: Any, problem: str | None = None) -> None:
-    """Draws the control's widget where the script now is, and below it what is wrong with what it holds.
-
-    A widget that holds nothing yet, or no longer, shows `value`.
-    """
-    key = state_key(page, control.name)
-    if key not in st.session_state:
-        st.session_state[key] = FORMS[control.kind].to_widget(value)
-    _DRAW[control.kind](control, {"key": key, "help": control.help or None})
+def show(page: str, control: Control, problem: str | None = None) -> None:
+    """Draws the control's widget where the script now is, and below it what is wrong with what it holds."""
+    _DRAW[control.kind](control, {"key": state_key(page, control.name), "help": control.help or None})
     if problem:
         st.error(plain(problem), icon=":material/error:")
 
@@ -46,7 +40,8 @@ def _number(kind: Callable[[float], Any]) -> Callable[[Control, Mapping[str, Any
 def _slider(kind: Callable[[float], Any]) -> Callable[[Control, Mapping[str, Any]], None]:
     def draw(control: Control, common: Mapping[str, Any]) -> None:
         low, high = map(kind, control.limits)
-        st.slider(control.label, low, high, step=kind(control.step or 1), **common)
+        # The session holds the value; without any here Streamlit lists the whole session to see of which kind it is.
+        st.slider(control.label, low, high, low, step=kind(control.step or 1), **common)
 
     return draw
 

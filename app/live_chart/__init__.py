@@ -1,47 +1,39 @@
-"""The chart component: several panels, redrawn in place from theory at hand and from a run's event stream."""
+"""The chart component: several panels, redrawn in place from pictures of the limit and from a run's event stream."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import streamlit as st
 
-from app.charts import Figure, Panel, arrays
-from app.web.resources import PLOTLY_VERSION
+from app.charts import Panel
+from app.web.resources import CHART_SCRIPT, PLOTLY_VERSION, chart_script_version
 
-_HERE = Path(__file__).parent
-_SCRIPTS = (  # parts of one script
-    "mount.js", "panels.js", "legend.js", "arrays.js", "events.js", "stream.js", "time_bar.js", "downloads.js",
-    "theme.js",
-)  # fmt: skip
+# What is sent at each run of a page is only this; the script itself the browser asks for once.
+_LOADER = """
+export default function (component) {
+  const { base, script } = component.data[0]
+  const place = component.parentElement.querySelector(".ntk-live")
+  let leave = null, left = false
+  import(`${window.location.origin}${base}${script}`).then(
+    (chart) => { if (!left) leave = chart.default(component) },
+    () => { place.textContent = "The charts could not be loaded. Reload the page." },
+  )
+  return () => { left = true; if (leave) leave() }
+}
+"""
 
 _component = st.components.v2.component(
     "ntk_live_chart",
     html='<div class="ntk-live">\n</div>',
-    css=(_HERE / "live_chart.css").read_text(encoding="utf-8"),
-    js="\n".join((_HERE / name).read_text(encoding="utf-8") for name in _SCRIPTS),
+    css=(Path(__file__).parent / "live_chart.css").read_text(encoding="utf-8"),
+    js=_LOADER,
     isolate_styles=False,
 )
-
-
-@dataclass(frozen=True)
-class Moments:
-    """Frames as the component and the stream know them, their arrays by name. Treat what is inside as frozen."""
-
-    frames: list[dict[str, Any]]
-    arrays: dict[str, Any]
-
-
-def moments(captions: Sequence[str], figures: Sequence[Mapping[str, Figure]]) -> Moments:
-    """The moments of theory alone, one caption and one figure a panel each."""
-    rows = zip(captions, figures, strict=True)
-    frames = [{"index": i, "caption": caption, "panels": panels} for i, (caption, panels) in enumerate(rows)]
-    return Moments(*arrays.shared(frames))
 
 
 def run_address(key: str, options: Mapping[str, Any], attempt: str = "", of: str = "") -> str:
@@ -58,7 +50,7 @@ def live_chart(
     page: str,
     key: str,
     panels: Mapping[str, Panel],
-    theory: Moments,
+    limit: str,
     *,
     run: Mapping[str, Any] | None = None,
     facts: str = "",
@@ -73,10 +65,10 @@ def live_chart(
         page: names the place on the page; panels are built anew when it changes.
         key: the spec's key. While it stays the same, zoom and frames are kept.
         panels: what to show, in order.
-        theory: what is at hand, drawn at once.
+        limit: where the pictures of the limit alone are (`app.web.limit_pictures.address`).
         run: {"key", "url", "viewer", "quiet"} of a run to follow, or None.
         facts: a line that stays in sight under the panels.
-        start: which theory frame to show first.
+        start: which of the limit's pictures to show first.
         loop: plays the frames again and again once the run has ended.
         clickable: lets a click on a clickable panel name a point.
         downloads: {"label", "url"} of files that the page offers.
@@ -94,9 +86,9 @@ def live_chart(
                 "key": key,
                 "base": f"/{base}" if base else "",
                 "panels": [{"name": name, **panel.plain()} for name, panel in panels.items()],
+                "script": f"{CHART_SCRIPT}?v={chart_script_version()}",
                 "plotly": f"/ntk/plotly.min.js?v={PLOTLY_VERSION}",
-                "theory": theory.frames,
-                "arrays": theory.arrays,
+                "limit": limit,
                 "run": dict(run) if run else None,
                 "facts": facts,
                 "start": start,

@@ -19,7 +19,7 @@ function takeFrame(s, frame) {
 function decode(s, token) {
   if (Array.isArray(token)) return token
   if (token.ref) {
-    const known = (s.decoded[token.ref] ||= decode(s, s.arrays[token.ref]))
+    const known = (s.decoded[token.ref] ||= decode(s, s.arrays[token.ref] || s.limit.arrays[token.ref]))
     return known
   }
   const raw = Uint8Array.from(atob(token.bdata), (c) => c.charCodeAt(0)).buffer

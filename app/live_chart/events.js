@@ -50,7 +50,7 @@ function refused(answer) {
 
 async function reason(answer) {
   const body = await answer.json().catch(() => null)
-  return (body && body.error) || "the server refuses this stream"
+  return (body && body.error) || "the server refuses this"
 }
 
 async function* eventsOf(body) {

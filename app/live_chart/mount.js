@@ -1,4 +1,4 @@
-/* Draws the panels of one experiment in place: theory from `data` at once, then a run's frames from its event stream.
+/* Draws the panels of one experiment in place: the limit's pictures first, then a run's frames from its event stream.
    One state object for each mounted element; every call with new data only changes what differs. */
 
 const STATES = new WeakMap()
@@ -39,7 +39,7 @@ function mount(root) {
     root, grid: find("panels"), bar: find("bar"), slider: find("time"), clock: find("clock"), playButton: find("play"),
     liveButton: find("now"), status: find("status"), message: find("message"), spoken: find("spoken"), facts: find("facts"), summary: find("summary"), download: find("download"), menu: find("menu"),
     stopButton: find("stop"), retryButton: find("retry"), progress: root.querySelector("progress"),
-    panels: new Map(), off: new Set(), arrays: {}, decoded: {}, histories: {}, theory: [], frames: [], position: 0, live: true, playing: false, updates: 0,
+    panels: new Map(), off: new Set(), arrays: {}, decoded: {}, histories: {}, limit: NO_LIMIT, frames: [], position: 0, live: true, playing: false, updates: 0,
   }
   s.slider.oninput = () => { pause(s); s.live = false; s.moved = true; show(s, Number(s.slider.value)) }
   s.playButton.onclick = () => (s.playing ? pause(s) : play(s))
@@ -60,32 +60,25 @@ function unmount(s) {
   s.gone = true
 }
 
-/* The moments that a stream brought. */
+/* The moments that a stream brought, and the arrays that they name. */
 function forget(s) {
   s.frames = []
   s.histories = {}
+  s.arrays = {}
+  s.decoded = {}
 }
 
 function update(s, data) {
-  const fresh = !s.data || s.data.key !== data.key
+  if (!s.data || s.data.key !== data.key) s.updates = 0
   const page = s.data && s.data.page
   s.data = data
-  if (page !== data.page) { s.moved = false; s.off.clear(); clearPanels(s) }
+  if (page !== data.page) { s.moved = false; s.off.clear(); s.limit = NO_LIMIT; clearPanels(s) }
   buildPanels(s)
-  s.theory = data.theory
   s.theme = readTheme(s.root)
-  if (fresh) {
-    forget(s)
-    s.arrays = {}
-    s.decoded = {}
-    s.updates = 0
-  }
-  Object.assign(s.arrays, data.arrays)
   connect(s, data.run)
-  if (fresh && !s.moved) { s.position = data.start; s.live = true }
-  loadPlotly(url(s, data.plotly)).then(() => schedule(s, true)).catch(() => say(s, "The charts could not be loaded. Reload the page."))
+  askForLimit(s)
+  loadPlotly(url(s, data.plotly)).then(() => schedule(s, true)).catch(() => complain(s, "The charts could not be loaded. Reload the page."))
   s.facts.textContent = data.facts
   buildDownloads(s)
-  if (data.loop && fresh && !calm()) play(s)
   refreshBar(s)
 }

@@ -34,7 +34,7 @@ function buildPanels(s) {
 }
 
 function frameAt(s, position) {
-  return s.frames[position] || s.theory[Math.min(position, s.theory.length - 1)]
+  return s.frames[position] || s.limit.frames[Math.min(position, s.limit.frames.length - 1)]
 }
 
 function show(s, position) {

@@ -21,7 +21,7 @@ function listen(s) {
   s.source = openStream(url(s, `${path}${path.includes("?") ? "&" : "?"}viewer=${viewer}`), {
     event: (name, data) => (HANDLERS[name] || ignore)(s, data),
     lost: () => say(s, "The connection is lost; trying again…"),
-    gone: (sentence) => gone(s, sentence),
+    gone: (words) => gone(s, words),
   })
 }
 
@@ -63,11 +63,11 @@ function finish(s, end) {
 }
 
 /* The stream has ended for good: the server knows no such run (and says so), or has not answered for too long. */
-function gone(s, sentence) {
+function gone(s, words) {
   close(s)
   if (s.data.run && s.data.run.quiet) return
-  s.retryButton.hidden = Boolean(sentence)
-  const why = sentence ? sentence[0].toUpperCase() + sentence.slice(1) : "The server does not answer"
+  s.retryButton.hidden = Boolean(words)
+  const why = words ? sentence(words) : "The server does not answer"
   rest(s, `${why}; what was drawn stays.`, true)
 }
 
@@ -102,6 +102,15 @@ function close(s) {
   if (s.source) s.source.close()
   s.source = null
 }
+
+/* What is wrong with the page itself, whether or not a run is under way. */
+function complain(s, text) {
+  s.status.hidden = false
+  if (!s.source) { s.stopButton.hidden = true; busy(s, false) }
+  say(s, text, true)
+}
+
+function sentence(text) { return text[0].toUpperCase() + text.slice(1) }
 
 function say(s, text, bad = false) {
   s.message.textContent = text

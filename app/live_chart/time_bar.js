@@ -2,9 +2,9 @@
 
 const FRAME_MS = 160, REST_MS = 2000
 
-function count(s) { return Math.max(s.theory.length, s.frames.length, 1) }
+function count(s) { return Math.max(s.limit.frames.length, s.frames.length, 1) }
 function newest(s) { return s.frames.length ? s.frames.length - 1 : s.data.start }
-function lastPlayable(s) { return s.frames.length ? s.frames.length - 1 : s.theory.length - 1 }
+function lastPlayable(s) { return s.frames.length ? s.frames.length - 1 : s.limit.frames.length - 1 }
 
 function refreshBar(s) {
   const last = count(s) - 1

@@ -15,6 +15,8 @@ from types import ModuleType
 import streamlit as st
 from streamlit.navigation.page import Page
 
+_PAGES = "navigation"  # in the session
+
 FIGURES = 3  # the last place in the order that a figure of the paper has
 
 
@@ -27,10 +29,14 @@ def modules() -> dict[str, ModuleType]:
 
 
 def pages() -> dict[str, Page]:
-    """Every page as Streamlit's navigation wants it, by name; the first is what the bare address shows."""
-    found = modules()
-    first = next(iter(found))
-    return {name: _page(name, module, name == first) for name, module in found.items()}
+    """Every page as Streamlit's navigation wants it, by name, made once a session; the first is what the bare address
+    shows.
+    """
+    if _PAGES not in st.session_state:
+        found = modules()
+        first = next(iter(found))
+        st.session_state[_PAGES] = {name: _page(name, module, name == first) for name, module in found.items()}
+    return st.session_state[_PAGES]
 
 
 def sections() -> dict[str, list[Page]]:

@@ -13,8 +13,8 @@ from app import charts
 from app.controls import page_state, widgets
 from app.controls.table import Control, Resolved, plain
 from app.live_chart import live_chart, run_address
-from app.views import background, phrases, runs, theory_pictures
-from app.web import downloads
+from app.views import background, phrases, runs
+from app.web import downloads, limit_pictures
 from app.web.shared_engine import engine
 from ntk_core import experiments
 from ntk_core.engine import EngineError
@@ -103,22 +103,25 @@ def _typed(view: View, resolved: Resolved) -> dict[str, str]:
 def _controls(view: View, values: Mapping[str, Any], problems: Mapping[str, str]) -> None:
     """The sidebar: main controls, the chart's options, the advanced ones folded away."""
     shown = [c for c in view.table if c.shown_if is None or c.shown_if(values)]
+    page_state.seed(view.name, [c for c in shown if c.group != "advanced"], values)
     with st.sidebar:
         for control in (c for c in shown if c.group == "main"):
-            widgets.show(view.name, control, values[control.name], problems.get(control.name))
+            widgets.show(view.name, control, problems.get(control.name))
         options = [c for c in shown if c.group == "chart"]
         if options:
             st.markdown("**Chart**")
         for control in options:
-            widgets.show(view.name, control, values[control.name])
+            widgets.show(view.name, control)
         hidden = [c for c in shown if c.group == "advanced"]
         if hidden:
             # What is folded away costs nothing: half of a page's work in the server is its widgets.
             key = f"{view.name}:advanced"
             folder = st.expander("Advanced", icon=":material/tune:", key=key, on_change="rerun")
-            with folder:
-                for control in hidden if folder.open else ():
-                    widgets.show(view.name, control, values[control.name])
+            if folder.open:
+                page_state.seed(view.name, hidden, values)
+                with folder:
+                    for control in hidden:
+                        widgets.show(view.name, control)
 
 
 def _preview(spec: ExperimentSpec) -> Preview | None:
@@ -127,14 +130,13 @@ def _preview(spec: ExperimentSpec) -> Preview | None:
     While it waits it looks up: where a control has moved meanwhile the script ends here, and the answer is given up.
     """
     deadline = time.monotonic() + PREVIEW_SECONDS
-    # Both places are always there: what follows them must not move when a spinner comes and goes.
-    place, look_up = st.empty(), st.empty()
+    place = st.empty()  # always there: what follows must not move when a spinner comes and goes
     try:
         with engine().ask(spec) as asked:
             if not asked.wait(SPINNER_AFTER):
                 with place, st.spinner("Working out the limit…", show_time=True):
                     while not asked.wait(LOOK_UP_SECONDS) and time.monotonic() < deadline:
-                        look_up.empty()  # raises where the script is to run again
+                        runs.viewer()  # to ask the session raises where the script is to run again
             return asked.result(0.0)
     except (ValueError, EngineError) as error:
         st.error(plain(str(error)), icon=":material/error:")
@@ -178,16 +180,15 @@ def _train_row(view: View, spec: Any, plan: Plan, blocked: bool) -> dict[str, An
 def _chart(view: View, resolved: Resolved, preview: Preview, run: dict[str, Any] | None) -> None:
     """The live chart; a click in it takes effect at the next run of the script."""
     spec, options, theory = resolved.spec, resolved.options, preview.theory
-    moments = theory_pictures.get(spec, theory, options, timed=preview.plan is not None)
     address = run and {**run, "url": run_address(run["key"], options, run["attempt"], spec.key)}
     point = live_chart(
         view.name,
         spec.key,
         charts.load(view.name).PANELS,
-        moments,
+        limit_pictures.address(spec, options),
         run=address,
         facts=phrases.facts(spec, preview.plan),
-        start=view.start(len(moments.frames)),
+        start=view.start(len(limit_pictures.moments(spec, theory))),
         clickable=view.clickable(resolved.values),
         downloads=downloads.offers(spec),
     )

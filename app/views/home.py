@@ -10,8 +10,9 @@ from app import charts, views
 from app.controls import page_state
 from app.controls.table import plain
 from app.live_chart import live_chart, run_address
-from app.views import phrases, presets, runs, theory_pictures
+from app.views import phrases, presets, runs
 from app.views.presets import Preset
+from app.web import limit_pictures
 from app.web.shared_engine import engine
 from ntk_core import experiments
 from ntk_core.engine import EngineError
@@ -72,9 +73,9 @@ def _movie() -> None:
         return
     run = runs.follow(spec)
     shown = {"f": charts.load("function_space").PANELS["f"].placed("wide")}
-    moments = theory_pictures.get(spec, preview.theory, {}, panels=("f",), finite=True)
+    limit = limit_pictures.address(spec, {}, panels=("f",), finite=True)
     address = run and {**run, "url": run_address(spec.key, {}, run["attempt"]), "quiet": True}
-    live_chart("home", spec.key, shown, moments, run=address, facts=phrases.facts(spec, preview.plan), loop=True)
+    live_chart("home", spec.key, shown, limit, run=address, facts=phrases.facts(spec, preview.plan), loop=True)
 
 
 def _card(preset: Preset) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from app import charts
@@ -63,15 +63,6 @@ def _time(spec: Any) -> str:
     reached = spec.times[-1]
     rounded = "" if math.isclose(reached, spec.time, rel_tol=1e-9, abs_tol=1e-12) else f" (rounded from {spec.time:,g})"
     return f"time t = {spec.steps:,} steps × rate {spec.learning_rate:g} = {reached:,g}{rounded}{rule}"
-
-
-def theory_clock(spec: Any, times: Sequence[float], index: int) -> str:
-    """The clock's line under a picture of theory alone."""
-    if len(times) == 1:
-        return "the limit, before any training"
-    if math.isinf(times[index]):
-        return "t = ∞: the limit alone"
-    return charts.caption(spec, times[index])
 
 
 def seconds(value: float) -> str:

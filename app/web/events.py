@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import re
 import zlib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
+
+from app.web.served import takes_gzip
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -99,7 +100,7 @@ class _Packed:
 
 def _takes_gzip(scope: Scope) -> bool:
     accepted = b",".join(value for name, value in scope["headers"] if name == b"accept-encoding")
-    return any(re.fullmatch(rb"\s*gzip\s*(;\s*q=(?!0(\.0*)?\s*$).*)?", part) for part in accepted.split(b","))
+    return takes_gzip(accepted.decode("latin-1"))
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -1,6 +1,7 @@
 """Files that the pages' scripts ask for, and the server's health.
 
 GET {base}/ntk/plotly.min.js       plotly.js from assets, compressed once
+GET {base}/ntk/live_chart.js       the charts' script, of the parts in app/live_chart
 GET {base}/ntk/digits/{i}.png      digit i of the digits that come with the library, 28 x 28
 GET {base}/ntk/health              whether this process lives: facts of its own, nothing asked of anybody
 GET {base}/ntk/ready               whether runs can start: 200, or 503 while workers are missing
@@ -22,9 +23,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from app.web.served import packed_answer
 from ntk_core.engine.errors import EngineError
 
 if TYPE_CHECKING:
@@ -37,6 +39,12 @@ DIGITS = Path(__file__).resolve().parents[2] / "ntk_core" / "data" / "mnist_5k.n
 # The plotly package ships every kind of chart, three times this size, and that is most of what a page waits for.
 PLOTLY_VERSION = "4.1.1"
 PLOTLY = ASSETS / f"plotly-cartesian-{PLOTLY_VERSION}.min.js"
+CHARTS = Path(__file__).resolve().parents[1] / "live_chart"
+CHART_SCRIPT = "/ntk/live_chart.js"
+CHART_PARTS = (
+    "mount.js", "limit.js", "panels.js", "legend.js", "arrays.js", "events.js", "stream.js", "time_bar.js",
+    "downloads.js", "theme.js",
+)  # fmt: skip
 HEAVY = ("torch", "pandas", "xarray", "scipy")  # what the web process should do without
 YEAR = "public, max-age=31536000, immutable"
 DAY = "public, max-age=86400"
@@ -58,6 +66,7 @@ def routes(base: str, engine: Callable[[], Engine]) -> list[Route]:
 
     return [
         Route(f"{base}/ntk/plotly.min.js", plotly_js),
+        Route(f"{base}{CHART_SCRIPT}", chart_js),
         Route(f"{base}/ntk/digits/{{index:int}}.png", digit_png),
         Route(f"{base}/ntk/health", health),
         Route(f"{base}/ntk/ready", ready),
@@ -77,18 +86,19 @@ async def nothing_here(request: Request) -> JSONResponse:
 
 
 async def plotly_js(request: Request) -> Response:
-    """plotly.js; for ever where the URL names its version (?v=...), else for a day."""
-    headers = {
-        "cache-control": YEAR if request.query_params.get("v") == PLOTLY_VERSION else DAY,
-        "etag": f'"plotly-{PLOTLY_VERSION}"',
-        "vary": "accept-encoding",
-    }
-    if request.headers.get("if-none-match") == headers["etag"]:
-        return Response(status_code=304, headers=headers)
-    if "gzip" not in request.headers.get("accept-encoding", ""):
-        return FileResponse(PLOTLY, media_type="text/javascript", headers=headers)
-    body = await asyncio.to_thread(compressed_plotly)
-    return Response(body, media_type="text/javascript", headers=headers | {"content-encoding": "gzip"})
+    """plotly.js."""
+    return await _versioned(request, compressed_plotly, PLOTLY_VERSION)
+
+
+async def chart_js(request: Request) -> Response:
+    """The charts' own script."""
+    return await _versioned(request, compressed_chart_script, chart_script_version())
+
+
+async def _versioned(request: Request, packed: Callable[[], bytes], version: str) -> Response:
+    """A script; for ever where the URL names its version (?v=...), else for a day."""
+    keep = YEAR if request.query_params.get("v") == version else DAY
+    return packed_answer(request, await asyncio.to_thread(packed), "text/javascript", keep, f'"script-{version}"')
 
 
 async def digit_png(request: Request) -> Response:
@@ -124,6 +134,18 @@ def png(image: np.ndarray) -> bytes:
 def compressed_plotly() -> bytes:
     """plotly.js, gzipped (a tenth of a second, once)."""
     return gzip.compress(PLOTLY.read_bytes(), 6)
+
+
+@functools.cache
+def compressed_chart_script() -> bytes:
+    """The parts of the charts' script as one module, gzipped."""
+    return gzip.compress("\n".join((CHARTS / name).read_text(encoding="utf-8") for name in CHART_PARTS).encode(), 6)
+
+
+@functools.cache
+def chart_script_version() -> str:
+    """Changes with the script."""
+    return hashlib.sha256(gzip.decompress(compressed_chart_script())).hexdigest()[:12]
 
 
 @functools.cache

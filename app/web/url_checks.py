@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from app.controls.forms import FORMS, Control
@@ -57,6 +57,22 @@ def viewer(request: Request) -> str:
     if not _VIEWER.fullmatch(text):
         raise UrlError("viewer: must be 1 to 64 letters, digits, - or _")
     return text
+
+
+def panels(request: Request, known: Sequence[str]) -> tuple[str, ...]:
+    """The parameter `panels`: names of a chart's panels, in its own order; none where all are meant."""
+    names = set(filter(None, request.query_params.get("panels", "").split(",")))
+    if not names <= set(known):
+        raise UrlError(f"panels: must be some of {', '.join(known)}, separated by commas")
+    return tuple(name for name in known if name in names)
+
+
+def flag(request: Request, name: str) -> bool:
+    """A parameter that is 1 or 0; not there, it is 0."""
+    text = request.query_params.get(name, "0")
+    if text not in ("0", "1"):
+        raise UrlError(f"{name}: must be 1 or 0")
+    return text == "1"
 
 
 def options(request: Request, known: Mapping[str, Control]) -> dict[str, Any]:

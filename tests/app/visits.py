@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
 from urllib.parse import urlencode
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 
 
 def visit(port: int, page: str = "", base: str = "", **query: str) -> list[ForwardMsg]:
@@ -18,6 +20,64 @@ def visit(port: int, page: str = "", base: str = "", **query: str) -> list[Forwa
 def hurry(port: int, page: str, base: str, times: int, pause: float) -> list[ForwardMsg]:
     """Everything that the server sends to a session whose reruns are asked for faster than they end."""
     return asyncio.run(asyncio.wait_for(_hurry(port, page, base, times, pause), 120))
+
+
+def reruns(port: int, page: str, base: str, times: int, clock: Callable[[], float]) -> tuple[float, int]:
+    """A session whose controls stay as they are asks for so many runs, one after the other: what the clock says that
+    one costs, and how many bytes come.
+    """
+    return asyncio.run(asyncio.wait_for(_reruns(port, page, base, times, clock), 600))
+
+
+def held(messages: Iterable[ForwardMsg]) -> dict[str, tuple[str, Any]]:
+    """What a browser's widgets hold after these messages: id -> (field of the protocol, value)."""
+    found = {}
+    for message in messages:
+        kind = message.delta.new_element.WhichOneof("type")
+        if kind in _HELD:
+            widget = getattr(message.delta.new_element, kind)
+            found[widget.id] = _HELD[kind](widget)
+    return found
+
+
+_HELD: dict[str, Callable[[Any], tuple[str, Any]]] = {
+    "slider": lambda w: ("double_array_value", list(w.value if w.set_value else w.default)),
+    "number_input": lambda w: ("double_value", w.value if w.set_value else w.default),
+    "checkbox": lambda w: ("bool_value", w.value if w.set_value else w.default),
+    "selectbox": lambda w: ("string_value", w.raw_value if w.set_value else w.options[w.default]),
+    "multiselect": lambda w: ("string_array_value", list(w.raw_values)),
+    "button_group": lambda w: ("string_array_value", list(w.raw_values)),
+    "text_input": lambda w: ("string_value", w.value if w.set_value else w.default),
+}
+
+
+async def _reruns(port: int, page: str, base: str, times: int, clock: Callable[[], float]) -> tuple[float, int]:
+    address = f"ws://127.0.0.1:{port}{base}/_stcore/stream"
+    async with connect(address, subprotocols=["streamlit"], max_size=None) as socket:  # type: ignore[list-item]
+        ask = BackMsg()
+        ask.rerun_script.page_name = page
+        messages = await _run(socket, ask)
+        for name, (kind, value) in held(messages).items():
+            widget = ask.rerun_script.widget_states.widgets.add(id=name)
+            if kind.endswith("array_value"):
+                getattr(widget, kind).data.extend(value)
+            else:
+                setattr(widget, kind, value)
+        for _ in range(5):  # until what is made once is made
+            messages = await _run(socket, ask)
+        began = clock()
+        for _ in range(times):
+            messages = await _run(socket, ask)
+        return (clock() - began) / times, sum(m.ByteSize() for m in messages)
+
+
+async def _run(socket: ClientConnection, ask: BackMsg) -> list[ForwardMsg]:
+    await socket.send(ask.SerializeToString())
+    messages = []
+    while True:
+        messages.append(ForwardMsg.FromString(await socket.recv()))  # type: ignore[arg-type]
+        if messages[-1].WhichOneof("type") == "script_finished":
+            return messages
 
 
 async def _hurry(port: int, page: str, base: str, times: int, pause: float) -> list[ForwardMsg]:
@@ -43,10 +103,4 @@ async def _visit(port: int, page: str, base: str, query: str) -> list[ForwardMsg
         ask = BackMsg()
         ask.rerun_script.query_string = query
         ask.rerun_script.page_name = page
-        await socket.send(ask.SerializeToString())
-        messages = []
-        while True:
-            message = ForwardMsg.FromString(await socket.recv())  # type: ignore[arg-type]
-            messages.append(message)
-            if message.WhichOneof("type") == "script_finished":
-                return messages
+        return await _run(socket, ask)

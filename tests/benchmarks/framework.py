@@ -20,6 +20,7 @@ SECTIONS = {
     "peers": "Against peers",
     "limits": "Primitives against the machine's limit",
     "scaling": "Scaling",
+    "pages": "What pages cost the web process",
     "paper": "The paper's numbers",
     "cuda": "CUDA",
 }

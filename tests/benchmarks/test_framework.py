@@ -87,7 +87,7 @@ def test_selection_by_name_or_beginning():
 
 def test_every_row_is_found_in_its_section():
     rows = all_rows()
-    assert {r.section for r in rows} == {"peers", "limits", "scaling", "paper", "cuda"}
+    assert {r.section for r in rows} == {"peers", "limits", "scaling", "pages", "paper", "cuda"}
     assert {"relu-kernel", "figure2", "width-1000000", "scaling-time", "cuda-figure3"} <= {r.name for r in rows}
 
 

@@ -5,13 +5,8 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
-import os
 import signal
-import socket
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import psutil
@@ -20,65 +15,18 @@ import pytest
 from app.views import home
 from app.web import resources
 from ntk_core import experiments
+from tests.app.server_process import PATIENCE, ROOT, ServerProcess
 from tests.app.visits import hurry, visit
 
-ROOT = Path(__file__).resolve().parents[3]
 BASE = "/some/where"
-PATIENCE = 60.0
-
-
-class ServerProcess:
-    def __init__(self):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        command = [sys.executable, "-m", "streamlit", "run", "app/server.py", f"--server.port={self.port}"]
-        command += ["--server.address=127.0.0.1", f"--server.baseUrlPath={BASE}"]
-        environment = os.environ | {"NTK_WORKERS": "1", "NTK_THREADS": "1"}
-        environment.pop("DASK_SCHEDULER_ADDRESS", None)
-        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)
-        deadline = time.monotonic() + PATIENCE
-        while self.try_status() != 200:
-            assert self.process.poll() is None, "the server ended"
-            assert time.monotonic() < deadline, "the server did not start"
-            time.sleep(0.1)
-
-    def suspend_training(self):
-        """Whatever is run from now on goes on and on."""
-        while self.get("/ntk/ready")[0].status != 200:
-            time.sleep(0.1)  # a worker that sleeps before it is known would never be
-        web = psutil.Process(self.process.pid)
-        while not (training := [p for p in web.children(recursive=True) if p.nice() > web.nice()]):
-            time.sleep(0.1)
-        for process in training:
-            process.suspend()
-
-    def try_status(self):
-        try:
-            return self.get("/ntk/health")[0].status
-        except OSError:
-            return None
-
-    def get(self, path, method="GET", **headers):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
-        connection.request(method, BASE + path, headers=headers)
-        response = connection.getresponse()
-        body = response.read()
-        connection.close()
-        return response, body
-
-    def health(self):
-        return json.loads(self.get("/ntk/health")[1])
 
 
 @pytest.fixture(scope="module")
 def server():
-    server = ServerProcess()
+    server = ServerProcess(base=BASE)
     server.suspend_training()
     yield server
-    if server.process.poll() is None:
-        os.killpg(server.process.pid, signal.SIGTERM)
-        server.process.wait(PATIENCE)
+    server.end()
 
 
 def test_visits_bring_no_torch_and_little_memory(server):
@@ -114,6 +62,22 @@ def test_a_session_survives_runs_that_are_interrupted(server, page):
     for pause in (0.0, 0.02, 0.05, 0.08):
         messages = hurry(server.port, page, BASE, times=25, pause=pause)
         assert not [m for m in messages if m.delta.new_element.HasField("exception")]
+
+
+def test_a_rerun_sends_no_picture_and_no_script_again(server):
+    """They have addresses of their own, which a browser asks once."""
+    messages = visit(server.port, "function_space", BASE)
+    assert sum(m.ByteSize() for m in messages) < 25_000
+    (chart,) = [m.delta.new_element.bidi_component for m in messages if m.delta.new_element.HasField("bidi_component")]
+    (data,) = json.loads(chart.json)
+    response, body = server.get(data["script"], **{"accept-encoding": "gzip"})
+    assert response.headers["cache-control"] == resources.YEAR
+    assert b"export default function" in gzip.decompress(body)
+    response, body = server.get(data["limit"], **{"accept-encoding": "gzip"})
+    assert "immutable" in response.headers["cache-control"]
+    found = json.loads(gzip.decompress(body))
+    assert len(found["frames"]) == data["start"] + 2  # the page begins with the last before infinite time
+    assert list(found["frames"][-1]["panels"]) == [panel["name"] for panel in data["panels"]]
 
 
 def test_plotly_is_compressed_once_and_cached(server):
