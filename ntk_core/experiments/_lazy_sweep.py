@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ntk_core.device import resolve_device
 from ntk_core.experiments import _lazy_spec as lazy
+from ntk_core.experiments import _pieces
 from ntk_core.experiments._lazy_points import architecture, points_of
 from ntk_core.finite.layer_terms import as_matrix
 from ntk_core.finite.linearized import LinearizedNetwork
@@ -68,15 +69,14 @@ def pieces(spec: Spec) -> list[Piece]:
 def parts(spec: Spec, plan: Plan) -> tuple[Part, ...]:
     """A part for every piece."""
     speeds = machine.speeds(plan.device)
-    return tuple(_part(spec, piece, _seconds(spec, piece, speeds)) for piece in pieces(spec))
+    return _pieces.parts(pieces(spec), lambda p: _words(spec, p), lambda p: _seconds(spec, p, speeds))
 
 
-def _part(spec: Spec, piece: Piece, seconds: float) -> Part:
-    words = (
+def _words(spec: Spec, piece: Piece) -> str:
+    return (
         f"{spec.parametrizations[piece.parametrization]}, output scale {spec.alphas[piece.alpha]:g}, "
         f"width {spec.widths[piece.width]:,}, networks {piece.first + 1} to {piece.last}"
     )
-    return Part(words, (piece.place,), seconds)
 
 
 def plan(spec: Spec, stable_rate: float) -> Plan:
@@ -86,7 +86,8 @@ def plan(spec: Spec, stable_rate: float) -> Plan:
     everything = pieces(spec)
     largest = max(_bytes(spec, spec.widths[piece.width]) * (piece.last - piece.first) for piece in everything)
     seconds = sum(_seconds(spec, piece, speeds) for piece in everything)
-    refusal = _too_many(everything) or _too_large(largest, device) or _too_many_unknowns(spec)
+    too_large = _pieces.too_large(largest, device, "the widths or the depth")
+    refusal = _too_many(everything) or too_large or _too_many_unknowns(spec)
     return Plan((), largest, seconds, device, refusal, _warnings(spec, stable_rate))
 
 
@@ -96,16 +97,6 @@ def _too_many(everything: list[Piece]) -> str | None:
     return (
         f"seeds: this sweep has {len(everything):,} parts, and at most {lazy.MOST_PARTS} are allowed; "
         f"lower the seeds, or leave out widths"
-    )
-
-
-def _too_large(size: int, device: str) -> str | None:
-    free = machine.free_memory(device)
-    if size <= free:
-        return None
-    return (
-        f"widths: the largest network of this sweep would need about {size / 1e9:,.1f} GB and {free / 1e9:,.1f} GB "
-        f"may be used; lower the widths or the depth"
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
@@ -14,10 +14,8 @@ from ntk_core.runs.spec import TrainingSpec, Width
 Frequency = Annotated[int, Field(ge=0, le=12)]
 
 
-def _known(reference: str) -> str:
-    if reference == "gaussian":
-        raise ValueError("data: gaussian has no classes; choose circle, digits, mnist, fashion or a table of your own")
-    return data.check_reference(reference)
+CLASSED = ("circle", *data.PICTURES)  # the circle has frequencies in place of classes
+Data = Annotated[str, AfterValidator(partial(data.check_reference, sets=CLASSED))]
 
 
 class Spec(TrainingSpec):
@@ -31,7 +29,7 @@ class Spec(TrainingSpec):
     time: float = Field(2000.0, ge=0, description="t = steps x learning rate")
     # Heavy ball has a clock of its own: a penalty 1/t could not stand beside it.
     rule: Literal["gradient_descent", "gradient_flow"] = "gradient_descent"
-    data: Annotated[str, AfterValidator(_known)] = Field(
+    data: Data = Field(
         "circle", description="circle; digits, mnist or fashion; own: and a digest: a table whose target names classes"
     )
     frequencies: tuple[Frequency, ...] = Field(

@@ -13,6 +13,7 @@ from torch import Tensor
 from ntk_core import data
 from ntk_core.device import resolve_device
 from ntk_core.experiments import _laws_spec as laws
+from ntk_core.experiments import _pieces
 from ntk_core.experiments._laws_theory import limit_at_x0, stable_rate
 from ntk_core.finite.linearized import LinearizedNetwork
 from ntk_core.finite.movement import drift
@@ -63,15 +64,12 @@ def pieces(spec: Spec) -> list[Piece]:
 def parts(spec: Spec, plan: Plan) -> tuple[Part, ...]:
     """A part for every piece."""
     speeds = machine.speeds(plan.device)
-    return tuple(_part(spec, piece, _seconds(spec, piece, speeds)) for piece in pieces(spec))
+    return _pieces.parts(pieces(spec), lambda p: _words(spec, p), lambda p: _seconds(spec, p, speeds))
 
 
-def _part(spec: Spec, piece: Piece, seconds: float) -> Part:
-    words = (
-        f"width {spec.widths[piece.width]:,}, depth {spec.swept_depths[piece.depth]}, "
-        f"networks {piece.first + 1} to {piece.last}"
-    )
-    return Part(words, (piece.place,), seconds)
+def _words(spec: Spec, piece: Piece) -> str:
+    networks = f"networks {piece.first + 1} to {piece.last}"
+    return f"width {spec.widths[piece.width]:,}, depth {spec.swept_depths[piece.depth]}, {networks}"
 
 
 def plan(spec: Spec) -> Plan:
@@ -81,17 +79,8 @@ def plan(spec: Spec) -> Plan:
     everything = pieces(spec)
     largest = max(_bytes(spec, piece) * _together(spec, piece) for piece in everything)
     seconds = sum(_seconds(spec, piece, speeds) for piece in everything)
-    return Plan((), largest, seconds, device, _refusal(largest, device), _warnings(spec))
-
-
-def _refusal(size: int, device: str) -> str | None:
-    free = machine.free_memory(device)
-    if size <= free:
-        return None
-    return (
-        f"widths: the largest network of this sweep would need about {size / 1e9:,.1f} GB and {free / 1e9:,.1f} GB "
-        f"may be used; lower the widths or the depths"
-    )
+    refusal = _pieces.too_large(largest, device, "the widths or the depths")
+    return Plan((), largest, seconds, device, refusal, _warnings(spec))
 
 
 def _warnings(spec: Spec) -> tuple[str, ...]:

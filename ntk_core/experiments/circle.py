@@ -6,7 +6,7 @@ x0 = (1, 0) and x = (cos gamma, sin gamma). Networks train meanwhile on f*(x) = 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
@@ -25,15 +25,8 @@ if TYPE_CHECKING:
     from ntk_core.runs.plan import Plan
 
 MADE = ("gaussian", "circle", "four_points")
+Data = Annotated[str, AfterValidator(partial(data.check_reference, sets=MADE))]
 X0 = np.array([[1.0, 0.0]])
-
-
-def _known(name: str) -> str:
-    if name not in MADE and not name.startswith(data.OWN):
-        raise ValueError(
-            f"must be one of {', '.join(MADE)}, or refer to a table of your own with two inputs, got {name[:60]!r}"
-        )
-    return name if name in MADE else data.check_reference(name)
 
 
 class Spec(TrainingSpec):
@@ -41,7 +34,7 @@ class Spec(TrainingSpec):
 
     experiment: Literal["circle"] = "circle"
     widths: tuple[Width, ...] = Field((50, 200, 1000), min_length=1, max_length=6)
-    data: Annotated[str, AfterValidator(_known)] = Field(
+    data: Data = Field(
         "gaussian", description="what the networks are trained on; own: and a digest: a table with two inputs"
     )
     seeds: int = Field(5, ge=1, le=100, description="how many networks of each width")

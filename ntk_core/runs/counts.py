@@ -19,8 +19,8 @@ EIGEN_SECONDS = 1.2e-9  # of N x N in float64, times N^3
 
 
 @dataclass(frozen=True)
-class Work:
-    """Counts of one seed's training with one kind of weights."""
+class TrainingCost:
+    """What the training of one seed costs with one kind of weights: operations, bytes moved, bytes held, seconds."""
 
     spec: TrainingSpec
     width: int

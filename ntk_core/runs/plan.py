@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ntk_core.runs import machine
-from ntk_core.runs.counts import Work
+from ntk_core.runs.counts import TrainingCost
 from ntk_core.runs.machine import Speeds
 
 if TYPE_CHECKING:
@@ -82,40 +82,42 @@ def plan_training(spec: TrainingSpec, n_train: int, n_eval: int, n_in: int, n_ou
     """
     device = _device(spec.device)
     nominal = NOMINAL[device.partition(":")[0]]
-    works = []
+    costs = []
     for width in spec.widths:
-        options = [Work(spec, width, weights, device, n_train, n_eval, n_in, n_out) for weights in _kinds(spec, width)]
-        works.append(min(options, key=lambda w: w.seconds(nominal)))
-    works = _cut(works, spec.seeds, nominal)
-    groups = [_group(work, machine.speeds(device)) for work in works]
-    transient = max(work.transient_bytes() * work.batch for work in works)
+        options = [
+            TrainingCost(spec, width, weights, device, n_train, n_eval, n_in, n_out) for weights in _kinds(spec, width)
+        ]
+        costs.append(min(options, key=lambda cost: cost.seconds(nominal)))
+    costs = _cut(costs, spec.seeds, nominal)
+    groups = [_group(cost, machine.speeds(device)) for cost in costs]
+    transient = max(cost.transient_bytes() * cost.batch for cost in costs)
     total = sum(g.bytes for g in groups) + transient
     plan = Plan(tuple(groups), total, sum(g.seconds * spec.seeds for g in groups), device)
     return replace(plan, refusal=_refusal(plan, spec, machine.free_memory(device)))
 
 
-def _cut(works: list[Work], seeds: int, nominal: Speeds) -> list[Work]:
+def _cut(costs: list[TrainingCost], seeds: int, nominal: Speeds) -> list[TrainingCost]:
     """The same with smaller batches where a run is long and its seeds lose little by training in smaller company."""
-    costs = [seeds * work.seconds(nominal) for work in works]
-    total = sum(costs)
+    spent = [seeds * cost.seconds(nominal) for cost in costs]
+    total = sum(spent)
     if total < WORTH_SECONDS:
-        return works
+        return costs
     return [
-        _in_batches(work, seeds, math.ceil(PIECES * cost / total), nominal)
-        for work, cost in zip(works, costs, strict=True)
+        _in_batches(cost, seeds, math.ceil(PIECES * seconds / total), nominal)
+        for cost, seconds in zip(costs, spent, strict=True)
     ]
 
 
-def _in_batches(work: Work, seeds: int, pieces: int, nominal: Speeds) -> Work:
-    allowed = CUTTING_COST * work.seconds(nominal)
-    sizes = range(max(1, math.ceil(seeds / pieces)), work.batch)
-    smaller = (replace(work, together=size) for size in sizes)
-    return next((cut for cut in smaller if cut.seconds(nominal) <= allowed), work)
+def _in_batches(cost: TrainingCost, seeds: int, pieces: int, nominal: Speeds) -> TrainingCost:
+    allowed = CUTTING_COST * cost.seconds(nominal)
+    sizes = range(max(1, math.ceil(seeds / pieces)), cost.batch)
+    smaller = (replace(cost, together=size) for size in sizes)
+    return next((cut for cut in smaller if cut.seconds(nominal) <= allowed), cost)
 
 
-def _group(work: Work, speeds: Speeds) -> GroupPlan:
-    size = work.persistent_bytes() * work.spec.seeds
-    return GroupPlan(work.width, work.method, work.weights, work.batch, size, work.seconds(speeds))
+def _group(cost: TrainingCost, speeds: Speeds) -> GroupPlan:
+    size = cost.persistent_bytes() * cost.spec.seeds
+    return GroupPlan(cost.width, cost.method, cost.weights, cost.batch, size, cost.seconds(speeds))
 
 
 def _device(device: str) -> str:

@@ -30,6 +30,15 @@ def test_bad_references_are_named(reference):
     assert len(str(caught.value)) < 250
 
 
+def test_a_spec_takes_some_of_the_sets_and_any_table():
+    assert data.check_reference("four_points", ("circle", "four_points")) == "four_points"
+    assert data.check_reference("own:" + "0f" * 16, ("circle",)).startswith(data.OWN)
+    with pytest.raises(
+        ValueError, match=r"^data: 'gaussian' names no data; choose one of circle, four_points, or own: "
+    ):
+        data.check_reference("gaussian", ("circle", "four_points"))
+
+
 def test_digits_and_their_classes():
     sample = data.resolve("digits", 40, classes=(7, 2, 5), seed=3)
     batch = digits.batch(40, (2, 5, 7), 3)
