@@ -36,11 +36,11 @@ class Sample(NamedTuple):
     rows: NDArray[np.int64]
 
 
-def check_reference(reference: str, sets: Sequence[str] = SETS) -> str:
+def check_reference(reference: str, sets: Sequence[str] = SETS, field: str = "data") -> str:
     """The reference itself, for a spec's validator; a ValueError where it is none of these sets and no table."""
     if not isinstance(reference, str) or not (reference in sets or _OWN_TABLE.fullmatch(reference)):
         raise ValueError(
-            f"data: {str(reference)[:60]!r} names no data; choose one of {', '.join(sets)}, "
+            f"{field}: {str(reference)[:60]!r} names no data; choose one of {', '.join(sets)}, "
             f"or {OWN} and the 32 hexadecimal digits of a table of your own"
         )
     return reference

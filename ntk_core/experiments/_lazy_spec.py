@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ MOST_PARTS = 500
 MOST_STEPS = 20_000
 ZERO = 1e-9  # targets below this are zero but for rounding
 Parametrization = Literal["ntk", "standard", "standard_one_rate", "mup"]
-Points = Annotated[str, AfterValidator(own.known("paper", "even"))]
+Points = Annotated[str, AfterValidator(partial(data.check_reference, sets=("paper", "even"), field="points"))]
 Target = Literal["product", "sine", "cosine_3", "square", "bump"]  # the names of data.TARGETS
 TrainedWidth = Annotated[int, Field(ge=1, le=8192)]
 Alpha = Annotated[float, Field(ge=1e-4, le=1e4)]

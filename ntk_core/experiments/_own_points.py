@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -22,19 +21,6 @@ class OnCircle(NamedTuple):
     gamma: data.Floats
     y: data.Floats
     notes: tuple[str, ...] = ()
-
-
-def known(*made: str) -> Callable[[str], str]:
-    """A validator of fields that hold one of these names, or a reference to a table of one's own."""
-
-    def check(name: str) -> str:
-        if name in made:
-            return name
-        if not name.startswith(data.OWN):
-            raise ValueError(f"must be one of {', '.join(made)}, or refer to a table of your own, got {name[:60]!r}")
-        return data.check_reference(name)
-
-    return check
 
 
 def is_own(reference: str) -> bool:

@@ -7,7 +7,7 @@ drawn from the sphere, or of the rows of a table of one's own, wherever they lie
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -50,7 +50,7 @@ class Spec(ExperimentSpec):
     activation: ActivationName = "relu"
     beta: float = Field(0.1, ge=0, le=2)
     w_std: float = Field(1.0, ge=0.01, le=10, description="standard deviation of the weights; the paper's is 1")
-    data: Annotated[str, AfterValidator(own.known("sphere"))] = Field(
+    data: Annotated[str, AfterValidator(partial(data.check_reference, sets=("sphere",)))] = Field(
         "sphere", description="sphere: points drawn from it; own: and a digest: rows of a table, as they are"
     )
     dimension: int = Field(3, ge=2, le=100, description="n_in, of the space that holds the sphere")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from ntk_core.limit.ensemble import InfiniteEnsemble
     from ntk_core.runs.plan import Plan
 
-Points = Annotated[str, AfterValidator(own.known("paper", "even", "custom"))]
+MADE = ("paper", "even", "custom")
+Points = Annotated[str, AfterValidator(partial(data.check_reference, sets=MADE, field="points"))]
 KernelName = Literal["ntk", "nngp", "rbf", "matern"]  # limit.kernel_choice.NAMES
 Target = Literal["product", "sine", "cosine_3", "square", "bump"]  # the names of data.TARGETS
 Angle = Annotated[float, Field(ge=-2 * math.pi, le=2 * math.pi)]

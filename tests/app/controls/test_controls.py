@@ -140,7 +140,8 @@ HOSTILE = [
     ("widths", "100;rm -rf"), ("activation", "swish9"), ("activation", "<script>alert(1)</script>"),
     ("activation", "![x](http://example.org/x.png)"), ("activation", "relu\u202e"), ("seeds", "101"), ("seeds", "1_0"),
     ("seed", "2147483648"), ("learning_rate", "0"), ("learning_rate", "-1"), ("time", "1e999"), ("time", "-5"),
-    ("time", "1e8"), ("rule", "adam"), ("tolerance", "0"), ("tolerance", "2"), ("kernel_tolerance", "0"), ("kernel_tolerance", "1.5"), ("snapshots", "1"), ("band", "yes"),
+    ("time", "1e8"), ("rule", "adam"), ("tolerance", "0"), ("tolerance", "2"), ("kernel_tolerance", "0"),
+    ("kernel_tolerance", "1.5"), ("snapshots", "1"), ("band", "yes"),
     ("band", "True"), ("precision", "float16"), ("device", "tpu"), ("seed", ["1", "2"]), ("widths", ["100", "100"]),
 ]  # fmt: skip
 
