@@ -23,6 +23,8 @@ atexit.register(shutil.rmtree, os.environ["NTK_DATA"], ignore_errors=True)
 
 # Threads that wait for each other must not keep the others of two test processes and their workers from running.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # The same draws each time; `--hypothesis-profile=explore` draws others.
 settings.register_profile("same", derandomize=True, deadline=None)
@@ -31,8 +33,6 @@ settings.load_profile("same")
 
 THREADS = 2
 MEMORY = 1500 * 10**6
-
-
 TOGETHER = ("tests/browser/", "tests/app/web/"), ("tests/ntk_core/engine/",)
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ntk_core.limit.conditioning import Conditioning, Definiteness
 
 KERNELS = ("ntk", "nngp")
+Data = Annotated[str, AfterValidator(partial(data.check_reference, sets=("sphere",)))]
 
 # One of each kind: with a kink and smooth, even, odd, polynomial. Their duals have closed forms.
 COMPARED = ("relu", "gelu", "abs", "erf", "identity")
@@ -50,7 +51,7 @@ class Spec(ExperimentSpec):
     activation: ActivationName = "relu"
     beta: float = Field(0.1, ge=0, le=2)
     w_std: float = Field(1.0, ge=0.01, le=10, description="standard deviation of the weights; the paper's is 1")
-    data: Annotated[str, AfterValidator(partial(data.check_reference, sets=("sphere",)))] = Field(
+    data: Data = Field(
         "sphere", description="sphere: points drawn from it; own: and a digest: rows of a table, as they are"
     )
     dimension: int = Field(3, ge=2, le=100, description="n_in, of the space that holds the sphere")

@@ -31,7 +31,7 @@ EVERY = [
 ]
 
 
-@pytest.mark.parametrize("kernel", EVERY, ids=repr)
+@pytest.mark.parametrize("kernel", EVERY, ids=lambda kernel: type(kernel).__name__)
 def test_properties_of_every_kernel(kernel):
     K = kernel(X)
     assert K.dtype == torch.float64
