@@ -15,7 +15,7 @@ from ntk_core.training.linear_part import LinearPart, Move
 NOISE = 30.0  # roundings of f that are no error of leaps
 # Of the error of f, and how it grows with the kernel's relative change: measured over drawn networks, enough in about
 # 99 cases of 100, as are all that follow.
-MARGIN, UNCERTAINTY = 2.0, 2.0
+MARGIN, UNCERTAINTY = 1.9, 2.0
 # Of the leaps' own errors of the kernel, with kinks and without; of their geometric mean with the doubt; and of what
 # f's error says about the kernel.
 KINKED_MARGIN, SMOOTH_MARGIN, MEAN, FOLLOWING = 1.5, 4.4, 0.25, 2.0

@@ -86,12 +86,12 @@ def test_no_cuda_device_is_said_aloud():
 
 
 def test_a_run_on_a_device_counts_its_products(monkeypatch):
-    """Two steps counted by hand: passes at the start, at each step and time, and for both curves."""
+    """Two steps counted by hand: passes at the start and at each step, both ways at each time."""
     from ntk_core.experiments import function_space
 
     monkeypatch.setattr("tests.benchmarks.limits.MATRIX", 64)
     spec = function_space.Spec(widths=(64,), seeds=1, time=2, snapshots=2, angles=3, method="steps", weights="dense")
     share = on_device("cpu", spec)
     forward, backward = 2 * (3 * 64 + 2 * 64**2), 2 * (64 + 2 * 64**2)  # of one point; an update costs a forward pass
-    expected = (5 * 4 + 2 * 3) * forward + 2 * 4 * backward + 2 * 4 * forward
+    expected = (5 * 4 + 2 * 7) * forward + (2 * 4 + 2 * 7) * backward + 2 * 4 * forward
     assert float(share.notes[0].split()[0]) * 1e12 == pytest.approx(expected, rel=0.25)

@@ -256,8 +256,10 @@ def test_the_first_meaningful_paint_is_quick_once_warm(open_page):
 def test_a_direction_is_followed_and_a_bad_one_gets_a_sentence_beside_the_same_picture(open_page):
     page = open_page("any_cost?drive=direction&widths=32&seeds=2&time=20&snapshots=4")
     plot(page, "f")
+    page.locator(".ntk-time").press("End")  # where what follows the direction has come to
     limit = "document.querySelector(`[data-panel='f'] .ntk-plot`).calcdata.at(-2).map((p) => p.y)"
     highest = f"Math.max(...{limit})"
+    page.wait_for_function(f"{highest} > 0")
     before = page.evaluate(highest)
     field = page.get_by_role("textbox", name="Direction d")
     field.fill("2*(f - y)")  # twice as fast: further towards the target by the same time
