@@ -245,6 +245,11 @@ class Network:
             self._tried.append(bias + self._moved_bias(layer, moves))
             weights.try_on(*self._products(layer, moves))
 
+    @property
+    def on_trial(self) -> bool:
+        """Whether it answers as moved by `try_on`."""
+        return bool(self._tried)
+
     def keep(self, accepted: Tensor) -> None:
         """Ends the trial: seeds (S,) that are accepted stay moved, the others are where they were, bit for bit."""
         for layer, tried in enumerate(self._tried):

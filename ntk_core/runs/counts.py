@@ -41,9 +41,10 @@ class TrainingCost:
             return "leaps"
         # A leap costs a kernel besides its pass: for a handful of steps plain descent is as good, and exact. So it is
         # for a heavy ball that swings long; its steps need stored weights, though.
-        few = 2.0 * len(self.spec.times)
-        if self.spec.rule == "momentum" and self.weights == "dense":
-            few = max(few, 2 * self._leap_passes)
+        if self.spec.rule != "momentum":
+            few = self._leap_passes
+        else:
+            few = max(2.0 * len(self.spec.times), 2 * self._leap_passes if self.weights == "dense" else 0.0)
         return "steps" if self.spec.steps <= few else "leaps"
 
     @property
@@ -55,10 +56,14 @@ class TrainingCost:
 
     @property
     def _leap_passes(self) -> float:
-        """Passes by leaps, measured; a heavy ball swings 1 / (1 - mu) steps long, and leaps follow every swing."""
-        passes = 1.7 * (1.2 / math.sqrt(self.spec.tolerance) + len(self.spec.times) - 1)
+        """Passes by leaps, measured; a heavy ball swings 1 / (1 - mu) steps long, and leaps follow every swing.
+
+        Leaps go past output times, where a forward pass tells the outputs; a heavy ball's end there.
+        """
+        leaps, looks = 1.2 / math.sqrt(self.spec.tolerance), len(self.spec.times) - 1
         if self.spec.rule != "momentum":
-            return passes
+            return 1.7 * leaps + 0.5 * looks
+        passes = 1.7 * (leaps + looks)
         return min(passes * max(1.0, SWING / (1 - self.spec.momentum)), 1.7 * self.spec.steps)
 
     @property
@@ -134,8 +139,8 @@ class TrainingCost:
         return int(self.itemsize * (self.hidden * square + n * (self.n_in + self.n_out + self.spec.depth)))
 
     def transient_bytes(self) -> int:
-        """Of one seed's passes: activations, slopes, signals and their products."""
-        points = 2 * self.n_train + self.n_eval
+        """Of one seed's passes: activations, slopes, signals and their products, and those of the last leap's."""
+        points = 2.8 * self.n_train + self.n_eval
         kernel = 8 * 6 * (self.n_train * self.n_out) ** 2
         return int(self.itemsize * 5 * points * self.width * max(self.spec.depth - 1, 1) + kernel)
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
 
 from ntk_core.costs import Cost
-from ntk_core.finite.network import Network
+from ntk_core.finite.network import Network, Term
 from ntk_core.finite.passes import Direction
 from ntk_core.finite.per_seed import PerSeed
 from ntk_core.finite.tangent import Features
 from ntk_core.rules import Momentum, Rule
 from ntk_core.training.errors import Errors, Leap, Verdict, finite
 from ntk_core.training.linear_part import LinearPart, Move, matrix
+from ntk_core.training.passing import MOST_BYTES, Passing
 from ntk_core.training.state import State
 from ntk_core.training.step_size import StepSize
 from ntk_core.training.steps import Divergence
@@ -32,6 +34,7 @@ class _Plan(NamedTuple):
     orders: Tensor
     times: Tensor
     exact: Tensor  # single steps, which are themselves
+    steady: Tensor  # the rule is stable where the seed is
 
 
 class Crew(PerSeed):
@@ -75,6 +78,14 @@ class Crew(PerSeed):
         smooth = network.arch.sigma.smooth
         self.errors = Errors(outputs, self.kernel, smooth, tolerance, kernel_tolerance, lasting)
         self._here: LinearPart | None = None
+        self.goals: tuple[float, ...] = ()
+        self.passing: Passing | None = None
+
+    def expect(self, goals: Sequence[float]) -> None:
+        """Output times, increasing, that leaps may go past. A heavy ball's cannot: its velocity is of one time."""
+        self.goals = tuple(float(t) for t in goals)
+        if not isinstance(self.rule, Momentum) and 16 * self.y.numel() * len(goals) <= MOST_BYTES:
+            self.passing = Passing.nothing(self.features, len(goals))
 
     def part(self, index: Tensor) -> Self:
         """Some seeds (K,) as a crew of their own."""
@@ -101,11 +112,15 @@ class Crew(PerSeed):
         return (goal - self.time > 1e-9 * goal) & self._alive.cpu()
 
     def state(self, t: float, output: int | None) -> State:
-        """What there is to say at the time t."""
+        """What there is to say at the time t; an output time may lie before the ends of the last leaps."""
+        found = self.features.done.outputs
+        if output is not None and self.network.on_trial:
+            with self.network.looking():  # where a network is seen shall not change where it goes
+                found = self.network.forward(self.X).outputs
         return State(
             time=t,
             output=output,
-            outputs=self.watch.shown(self.features.done.outputs),
+            outputs=self.watch.shown(found),
             steps=round(t / self.rule.unit) if self.rule.unit else 0,
             leaps=self.leaps.clone(),
             rejected=self.rejected.clone(),
@@ -128,19 +143,36 @@ class Crew(PerSeed):
     def _alive(self) -> Tensor:
         return ~self.watch.diverged
 
+    def back_to(self, output: int) -> list[Term]:
+        """What brings the seeds, none of which waits for it any more, to an output time; none where all are there."""
+        return [] if self.passing is None else self.passing.terms(self.network, output)
+
     def round(self, waiting: Tensor, goal: float, end: float) -> None:
-        """One leap towards the goal, accepted or not, of every waiting seed (S,)."""
+        """One leap towards the goal or past it, accepted or not, of every waiting seed (S,)."""
+        goal = goal if self.passing is None else end
         plan = self._plan(waiting, goal, end)
         move, middle = self._worked_out(plan)
         self.network.try_on(*move.terms)
         features = self.network.features(self.X)
         leap = Leap(self.here, middle, move, features, matrix(features), plan.orders)
         verdict = self.errors.judge(leap, self._progress(plan.times))
+        before = self.time
         accepted = self._accepted(waiting, plan, verdict, goal)
         self.network.keep(accepted)
         if bool(accepted.any()):
-            self.errors.add(leap, verdict, accepted, plan.exact)
+            self._pass(before, middle, move)
+            self.errors.add(leap, verdict, accepted, plan.exact, plan.steady)
             self._arrive(features, leap.kernel, move, accepted)
+
+    def _pass(self, before: Tensor, middle: LinearPart | None, move: Move) -> None:
+        """Keeps what tells where the seeds were at the output times between `before` and now."""
+        if self.passing is None:
+            return
+        goals = torch.tensor(self.goals, dtype=torch.float64)
+        after, since = self.time[:, None] - goals, goals - before[:, None]
+        inside = ((since > 1e-9 * goals) & (after > 1e-9 * goals)).to(move.times.device)
+        if bool(inside.any()):
+            self.passing = self.passing.passed(self.here, middle, move, since.to(inside.device), inside)
 
     def _arrive(self, features: Features, kernel: Tensor, move: Move, accepted: Tensor) -> None:
         """The accepted seeds are where their leap led."""
@@ -154,7 +186,8 @@ class Crew(PerSeed):
         self._here = None
 
     def _plan(self, waiting: Tensor, goal: float, end: float) -> _Plan:
-        plan = _Plan(torch.ones_like(self.leaps), torch.zeros_like(self.time), torch.zeros_like(waiting))
+        zeros = torch.zeros_like(waiting)
+        plan = _Plan(torch.ones_like(self.leaps), torch.zeros_like(self.time), zeros, ~zeros)
         caps = self._caps(waiting, end)
         largest = self.here.largest.tolist()
         for s in waiting.nonzero()[:, 0].tolist():
@@ -165,6 +198,7 @@ class Crew(PerSeed):
             else:
                 # The linear part itself grows: nothing may be skipped, the divergence is shown step by step.
                 order, time = 1, self.rule.unit
+                plan.steady[s] = False
             plan.orders[s], plan.times[s] = order, time
             plan.exact[s] = bool(self.rule.unit) and time <= 1.5 * self.rule.unit
         device = self.here.K.device
@@ -216,7 +250,7 @@ class Crew(PerSeed):
                 f"leaps: no leap near t = {float(self.time[self.tries.argmax()]):.3g} meets the tolerance "
                 f"{self.tolerance:g}; raise it, or train step by step"
             )
-        self.time += torch.where(accepted, plan.times.cpu(), 0.0)
+        self.time = self.time + torch.where(accepted, plan.times.cpu(), 0.0)
         self.leaps += accepted
         self.rejected += waiting & ~accepted
         return accepted.to(plan.times.device)

@@ -24,6 +24,10 @@ FIRST, SECOND = 2.0, 1.5  # see `Leap.kernel_error`
 SMOOTH_BEND, KINKED_BEND = 1 / 6, 1 / 2
 RESOLUTION = 1e-5  # of f's movement: no estimate claims to be better
 SHORTEST_PROGRESS = 1e-3  # share of the path; see `judge`
+# Beyond its stability limit a network is chaotic: an error grows, and once it is a share of f's movement two courses
+# soon have no more in common than their size. That is then all that is known, in multiples of the farthest that f, or
+# the kernel, has moved.
+ASTRAY, LOST = 0.03, 2.0
 
 
 @dataclass
@@ -131,13 +135,15 @@ class Errors(PerSeed):
         self._smooth = smooth
         self._made, self._drift = torch.zeros_like(self._first), torch.zeros_like(self._first)
         self._strayed, self._doubtful, self._size, self._moved, self._kernel_moved = (rms(self._made) for _ in range(5))
-        self._leaping = torch.zeros_like(self._size, dtype=torch.bool)
+        self._farthest, self._kernel_farthest = torch.zeros_like(self._size), torch.zeros_like(self._size)
+        self._leaping, self._lost = (torch.zeros_like(self._size, dtype=torch.bool) for _ in range(2))
 
     @property
     def function(self) -> Tensor:
         """Estimated error of f, root mean square, (S,): what leaps did, with a margin for what estimates leave out."""
         margin = MARGIN * self._lasting**0.75 * (1.0 + UNCERTAINTY * self._kernel_moved)
         found = margin * (rms(self._made) + rms(self._drift))
+        found = torch.where(self._lost, found.clamp_min(LOST * self._farthest), found)
         return torch.where(self._leaping, found + RESOLUTION * self._moved + self._noise * self._size, 0.0)
 
     @property
@@ -152,6 +158,7 @@ class Errors(PerSeed):
             mean = (self._strayed * self._doubtful).sqrt()
             own = SMOOTH_MARGIN * self._lasting**0.65 * (self._strayed + MEAN * mean)
         found = own + FOLLOWING * doubt * self._kernel_moved
+        found = torch.where(self._lost, found.clamp_min(LOST * self._kernel_farthest), found)
         return torch.where(self._leaping, found, 0.0)
 
     def judge(self, leap: Leap, progress: Tensor) -> Verdict:
@@ -174,8 +181,11 @@ class Errors(PerSeed):
         shares = (v.nan_to_num(torch.inf, torch.inf) for v in (share, first))
         return Verdict(error + curved, change, leap.kernel_error(self._smooth), doubt, *shares)
 
-    def add(self, leap: Leap, verdict: Verdict, accepted: Tensor, exact: Tensor) -> None:
-        """Gathers the errors of the accepted leaps; those of exact ones are none, but old errors go on."""
+    def add(self, leap: Leap, verdict: Verdict, accepted: Tensor, exact: Tensor, steady: Tensor) -> None:
+        """Gathers the errors of the accepted leaps; those of exact ones are none, but old errors go on.
+
+        They are lost count of where the linear part itself is not steady: see `ASTRAY`.
+        """
         after = leap.outputs.double().flatten(1)
         made = leap.frozen.decayed(self._made, leap.move.times) + torch.where(exact[:, None], 0.0, verdict.error)
         strayed = torch.hypot(self._strayed, torch.where(exact, 0.0, verdict.kernel))
@@ -189,6 +199,9 @@ class Errors(PerSeed):
         self._moved = torch.where(accepted, rms(after - self._first), self._moved)
         kernel_moved = _norm(leap.kernel - self._first_kernel) / _norm(leap.kernel)
         self._kernel_moved = torch.where(accepted, kernel_moved, self._kernel_moved)
+        self._farthest = torch.maximum(self._farthest, self._moved)
+        self._kernel_farthest = torch.maximum(self._kernel_farthest, self._kernel_moved)
+        self._lost = self._lost | (accepted & ~steady & (self.function > ASTRAY * self._farthest))
         self._leaping = self._leaping | (accepted & ~exact)
 
 

@@ -6,7 +6,7 @@ method goes half the way first and takes J there, which makes it second order. O
 linearized at the start of each leap, by their second derivative H.
 
 The seeds of an ensemble share passes, not fates: each has its own time, chooses its own leaps and takes back its own
-mistakes. They wait for each other at the requested times only.
+mistakes. They wait for each other at the requested times only, which their leaps may go past: see `passing`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ntk_core.progress import checkpoint
@@ -32,9 +33,25 @@ class Leaper:
 
     def run(self, goals: list[float]) -> Iterator[State]:
         """Yields a state after every round of leaps and at every goal."""
+        self.crew.expect(goals)
         for index, goal in enumerate(goals):
             yield from self._reach(goal, goals[-1])
-            yield self.crew.state(goal, index)
+            yield from self._shown(goal, index)
+
+    def _shown(self, goal: float, index: int) -> Iterator[State]:
+        """The state at a goal that every seed has reached or passed; the network is there meanwhile."""
+        crew, back = self.crew, self.crew.back_to(index)
+        stays = torch.zeros(len(crew.time), dtype=torch.bool, device=crew.X.device)
+        if back:
+            crew.network.try_on(*back)
+        try:
+            yield crew.state(goal, index)
+        except GeneratorExit:
+            stays = ~stays  # nobody wants to go on: the network is left where it was last seen
+            raise
+        finally:
+            if back:
+                crew.network.keep(stays)
 
     def _reach(self, goal: float, end: float) -> Iterator[State]:
         """Leaps until every seed has reached the goal; those that have no longer take part."""

@@ -26,6 +26,7 @@ class Move:
 
     terms: list[Term]
     times: Tensor  # (S,)
+    signal: Tensor  # that the parameters follow through J, (S, P)
     predicted: Tensor  # change of f by the linear part, (S, P)
     kept: Tensor  # how much of the old velocity is left, (S,)
     gained: Direction | None  # what is new in it, if the rule has one
@@ -132,7 +133,7 @@ class LinearPart:
         if self.pushed is not None:
             drift = self.root.times(self.modes.act(filtered("moved_p"), self.root.times(self.pushed)))
             signal = signal + (drift / 2 if halfway else drift)
-        terms: list[Term] = [(1.0, self._direction(signal))]
+        terms: list[Term] = [(1.0, direction(self.network, self.features, signal))]
         predicted = -times_vector(self.K, signal)
         kept, gained = torch.ones_like(times), None
         if isinstance(self.rule, Momentum):
@@ -142,8 +143,29 @@ class LinearPart:
                 terms.append((carried, self.velocity))
                 predicted = predicted + carried[:, None] * self.pushed
             if not halfway:
-                gained = self._direction(self._final(filtered))
-        return Move(terms, times, predicted, kept, gained)
+                gained = direction(self.network, self.features, self._final(filtered))
+        return Move(terms, times, signal, predicted, kept, gained)
+
+    def part_way(self, times: Tensor, whole: Tensor) -> tuple[Tensor, Tensor]:
+        """The signal after the times (S,) of leaps over the whole (S,), in two: what J of the start carries, and what
+        J of the middle does. (S, P) each; not for a rule with a velocity."""
+
+        def share(values: Tensor) -> tuple[Tensor, Tensor]:
+            now, end = (self.rule.respond(values, _beside(t, values)) for t in (times, whole))
+            centred = end.halfway.abs() > 1e-300
+            come = torch.where(centred, now.halfway / torch.where(centred, end.halfway, 1.0), 0.0)
+            return now.moved_r, come.clamp(0.0, 1.0)
+
+        def early(values: Tensor) -> Tensor:
+            moved, come = share(values)
+            return moved * (1.0 - come)
+
+        def late(values: Tensor) -> Tensor:
+            moved, come = share(values)
+            return moved * come
+
+        first, second = (self.root.times(self.modes.act(part)) for part in (early, late))
+        return first, second
 
     def _response(self, values: Tensor, times: Tensor) -> Response:
         """The rule's filters on eigenvalues (S, ...) for the times (S,); others ask again for the last."""
@@ -161,11 +183,12 @@ class LinearPart:
             final = final + self.root.times(self.modes.act(filtered("velocity_p"), self.root.times(self.pushed)))
         return final
 
-    def _direction(self, signal: Tensor) -> Direction:
-        """-J^T signal / N as a direction."""
-        S = signal.shape[0]
-        coefficients = (-signal / self.N).reshape(S, self.N, -1).mT.to(self.network.dtype)
-        return self.network.direction(self.features.done, self.features.deltas, coefficients)
+
+def direction(network: Network, features: Features, signal: Tensor) -> Direction:
+    """-J^T e / N for a signal e (S, P) at features of N points."""
+    S, N = features.done.outputs.shape[:2]
+    coefficients = (-signal / N).reshape(S, N, -1).mT.to(network.dtype)
+    return network.direction(features.done, features.deltas, coefficients)
 
 
 def matrix(features: Features) -> Tensor:
