@@ -11,14 +11,12 @@ import numpy as np
 from app.charts import arrays, histories, paper, style
 from app.charts.entry import Entry
 from app.charts.style import Panel
+from app.charts.theories import kernel_of, theory_of
 
 if TYPE_CHECKING:
     from ntk_core.runs.theory import Theory
 
 Z90 = 1.2815515655446004  # the 90th percentile of a standard normal
-# Whose theory is drawn, and what the posterior's prior is.
-THEORIES = {"ntk": "limit", "nngp": "NNGP kernel", "rbf": "RBF kernel", "matern": "Matérn kernel"}
-PRIORS = {**THEORIES, "ntk": "NTK"}
 WILD = 2.0  # times as far as at all finite times: what the limit does at infinity shall not flatten them
 _HOVER = "γ = %{x:.3f}<br>f = %{y:.3f}"
 
@@ -39,7 +37,7 @@ def _functions(entries: Sequence[Entry], time: float, options: Mapping[str, Any]
     for entry in entries:
         gamma = entry.theory["gamma"]
         mean, std = (_at(entry.theory, name, time) for name in ("mean", "std"))
-        name = entry.named(f"{_theory(entry)}: 10–90 %")
+        name = entry.named(f"{theory_of(entry)}: 10–90 %")
         traces += style.band(gamma, mean - Z90 * std, mean + Z90 * std, name, style.INK, 0.13)
         if options.get("gp"):
             traces += _posterior(entry)
@@ -54,18 +52,13 @@ def _functions(entries: Sequence[Entry], time: float, options: Mapping[str, Any]
             traces.append(
                 style.line(gamma, _at(entry.theory, "ntk_mean", time), entry.named("limit: mean"), style.MUTED, **ntk)
             )
-        traces.append(style.line(gamma, mean, entry.named(f"{_theory(entry)}: median"), style.INK, **middle))
+        traces.append(style.line(gamma, mean, entry.named(f"{theory_of(entry)}: median"), style.INK, **middle))
     traces += [_training_points(entry) for entry in entries]
     reach = max(_reach(entry.theory, time, bool(options.get("gp"))) for entry in entries)
     return {
         "data": traces,
         "layout": style.layout(style.angle_axis(), style.axis("output f(x)", range=[-reach, reach])),
     }
-
-
-def _theory(entry: Entry) -> str:
-    """Whose theory is drawn: the limit's, or another kernel's."""
-    return THEORIES[entry.spec.kernel]
 
 
 def _training_points(entry: Entry) -> dict[str, Any]:
@@ -94,7 +87,7 @@ def _reach(theory: Theory, time: float, posterior: bool = False) -> float:
 def _posterior(entry: Entry) -> list[dict[str, Any]]:
     """What regression with the kernel as a Gaussian process's prior would give: another distribution, named so."""
     gamma, mean, std = (entry.theory[name] for name in ("gamma", "gp_mean", "gp_std"))
-    name, colour = entry.named(f"GP posterior with the {PRIORS[entry.spec.kernel]} as prior"), style.COLOURS[3]
+    name, colour = entry.named(f"GP posterior with the {kernel_of(entry)} as prior"), style.COLOURS[3]
     edges = arrays.curves(gamma, np.stack([mean - Z90 * std, mean + Z90 * std]))
     return [
         style.line(gamma, mean, name, colour, dash="longdash", width=2.5, hovertemplate=_HOVER),
@@ -119,7 +112,7 @@ def _cost(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> 
     hover = "t = %{x:.4g}<br>cost %{y:.3g}"
     traces = histories.against_time(entries, "cost", time, hover, as_band=bool(options.get("band")))
     traces += [
-        trace | {"name": entry.named(f"{_theory(entry)}: expected")}
+        trace | {"name": entry.named(f"{theory_of(entry)}: expected")}
         for entry in entries
         for trace in histories.costs_of_limits([entry])
     ]
@@ -138,7 +131,7 @@ def _spread(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -
         gamma = entry.theory["gamma"]
         if entry.there(time) and not math.isinf(time):
             traces += _spreads(entry, gamma, entry.now("f", time))
-        name, std = entry.named(_theory(entry)), _at(entry.theory, "std", time)
+        name, std = entry.named(theory_of(entry)), _at(entry.theory, "std", time)
         traces.append(style.line(gamma, std, name, style.INK, width=3, hovertemplate=_HOVER))
     top = 1.3 * max(float(np.nanmax(entry.theory["std"])) for entry in entries)
     axes = style.angle_axis(), style.axis("std of f(x) over seeds", range=[0, max(top, 1e-6)])

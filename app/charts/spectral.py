@@ -11,11 +11,17 @@ import numpy as np
 from app.charts import arrays, histories, style
 from app.charts.entry import Entry
 from app.charts.style import Panel
+from app.charts.theories import kernel_of, theory_of
 
 if TYPE_CHECKING:
     from ntk_core.runs.theory import Theory
 
-KERNELS = (("NTK Θ∞", "ntk", style.COLOURS[0], "circle"), ("NNGP kernel Σ∞", "nngp", style.COLOURS[1], "square"))
+KERNELS = (
+    ("NTK Θ∞", "ntk", style.COLOURS[0], "circle"),
+    ("NNGP kernel Σ∞", "nngp", style.COLOURS[1], "square"),
+    ("RBF kernel", "rbf", style.COLOURS[2], "diamond"),
+    ("Matérn kernel", "matern", style.COLOURS[2], "diamond"),
+)
 RIDGE = style.COLOURS[3]
 BELOW = 8.0  # how far below the least test error the axis goes: training errors fall to nothing
 _F_HOVER = "γ = %{x:.3f}<br>f = %{y:.3f}"
@@ -47,7 +53,7 @@ def _functions(entries: Sequence[Entry], time: float, options: Mapping[str, Any]
         if options.get("ridge"):
             name = entry.named("ridge, penalty 1/t")
             traces.append(style.line(gamma, theory["ridge"][at], name, RIDGE, dash="dash", hovertemplate=_F_HOVER))
-        name = entry.named("limit: mean of fₜ")
+        name = entry.named(f"{theory_of(entry)}: mean of fₜ")
         traces.append(style.line(gamma, theory["mean"][at], name, style.INK, width=4, opacity=0.9))
         traces.append(_training_points(entry))
     reach = 1.08 * max(float(np.abs(e.theory[name]).max()) for e in entries for name in ("train_y", "target", "mean"))
@@ -71,7 +77,7 @@ def _accuracies(entries: Sequence[Entry], time: float, options: Mapping[str, Any
         if options.get("ridge"):
             name, y = entry.named("ridge, penalty 1/t"), theory["ridge_accuracy"][shown]
             traces.append(style.line(t, y, name, RIDGE, dash="dash", hovertemplate=_T_HOVER))
-        name = entry.named(f"limit ({100 * theory['accuracy'][-1]:.1f} % at t = ∞)")
+        name = entry.named(f"{theory_of(entry)} ({100 * theory['accuracy'][-1]:.1f} % at t = ∞)")
         thick = {"width": 4, "opacity": 0.9, "hovertemplate": _T_HOVER}
         traces.append(style.line(t, theory["accuracy"][shown], name, style.INK, **thick))
     y = style.axis("share of the test points told right", range=[0, 1], tickformat=".0%")
@@ -94,6 +100,8 @@ def _eigenvalues(entries: Sequence[Entry], time: float, options: Mapping[str, An
 def _fourier(entry: Entry) -> list[dict[str, Any]]:
     k, traces = entry.theory["frequency"][1:], []
     for name, key, colour, symbol in KERNELS:
+        if key not in entry.theory:
+            continue
         values, error = entry.theory[key][1:], entry.theory[f"{key}_error"][1:]
         slope = entry.theory.info.get(f"{key}_slope")
         power = f" ~ k<sup>{slope:.1f}</sup>".replace("-", "−") if slope is not None else ""
@@ -104,16 +112,22 @@ def _fourier(entry: Entry) -> list[dict[str, Any]]:
 
 
 def _components(entry: Entry) -> list[dict[str, Any]]:
-    values = entry.theory["values"]
-    seen, name = np.where(values > 0, values, np.nan), entry.named("NTK Θ∞ on the points")
-    hover = "k = %{x}<br>λ = %{y:.4g}"
-    return [style.line(entry.theory["component"], seen, name, KERNELS[0][2], hovertemplate=hover)]
+    hover, drawn = "k = %{x}<br>λ = %{y:.4g}", [("values", "NTK Θ∞", KERNELS[0][2])]
+    if "driving" in entry.theory:
+        drawn.append(("driving", kernel_of(entry), next(c for _, key, c, _ in KERNELS if key == entry.spec.kernel)))
+    traces = []
+    for key, name, colour in drawn:
+        values = entry.theory[key]
+        seen = np.where(values > 0, values, np.nan)
+        name = entry.named(f"{name} on the points")
+        traces.append(style.line(entry.theory["component"], seen, name, colour, hovertemplate=hover))
+    return traces
 
 
 def _targets(entry: Entry) -> dict[str, Any]:
     """Rings around the eigenvalues of what is followed, in its colours; frequency 0 has no place on the axis."""
     k, rate = entry.theory["mode"], entry.theory["rate"]
-    error = entry.theory["ntk_error"][k] if "ntk_error" in entry.theory else 0 * rate
+    error = entry.theory["rate_error"] if "rate_error" in entry.theory else 0 * rate
     shown = (k > 0) & (rate > error)
     mark = style.points(k[shown], rate[shown], entry.named("followed below"), style.INK, "circle", open=True, size=14)
     colours = [style.COLOURS[j % 6] for j in np.flatnonzero(shown)]
@@ -160,7 +174,9 @@ def _errors(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -
     traces = histories.against_time(entries, "test", time, _T_HOVER, as_band=bool(options.get("band")))
     for entry in entries:
         theory, t = entry.theory, entry.theory["t"]
-        curves = [("test", "limit: test", style.INK, "solid", 4), ("train", "limit: training", style.INK, "dash", 2)]
+        whose = theory_of(entry)
+        curves = [("test", f"{whose}: test", style.INK, "solid", 4)]
+        curves += [("train", f"{whose}: training", style.INK, "dash", 2)]
         if options.get("ridge"):
             curves += [("ridge_test", "ridge 1/t: test", RIDGE, "solid", 2)]
             curves += [("ridge_train", "ridge 1/t: training", RIDGE, "dash", 2)]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.controls.bounds import bounds
 from app.controls.forms import MAX_POINTS, Control
+from app.controls.kernel import kernel_choice
 from app.controls.training import BAND, table
 from app.views import experiment_page
 from app.views.experiment_page import View
@@ -44,24 +45,6 @@ DATA = (
     Control(
         "custom", "points", "My points, angle:target", "One a line. The angle is in radians.",
         shown_if=lambda values: values["points"] == "custom", limits=(-100, 100),
-    ),
-)  # fmt: skip
-
-KERNEL = (
-    Control(
-        "kernel", "choice", "Kernel of the theory", "What drives the thick curve and its band, from the networks' own "
-        "start. The NTK is what training drives a wide network by; the NNGP kernel is that of training its last layer "
-        "alone; RBF and Matérn know nothing of networks. The networks stay what they are.",
-        options={"ntk": "NTK, the networks' limit", "nngp": "NNGP", "rbf": "RBF", "matern": "Matérn"},
-    ),
-    Control(
-        "length", "real", "Length scale ℓ", "The distance in the plane over which outputs are alike; the circle's "
-        "radius is 1.", limits=bounds(Spec, "length"), step=0.1,
-        shown_if=lambda values: values["kernel"] in ("rbf", "matern"),
-    ),
-    Control(
-        "nu", "real", "Smoothness ν", "Functions are differentiable less than ν times.", limits=bounds(Spec, "nu"),
-        step=0.5, shown_if=lambda values: values["kernel"] == "matern",
     ),
 )  # fmt: skip
 
@@ -103,7 +86,7 @@ VIEW = View(
     "function_space",
     TITLE,
     "An ensemble of trained networks follows the Gaussian that the infinite limit predicts, at every time of training.",
-    table((*DATA, *KERNEL), CHART),
+    table((*DATA, *kernel_choice(Spec)), CHART),
     r"""
 Networks start as draws of a Gaussian process and train by gradient descent on the points. In the limit $f_t$ stays
 Gaussian, with mean and covariance in closed form: the band holds 10 to 90 % of networks at the time shown. Move the

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.controls.forms import Control
+from app.controls.kernel import kernel_choice
 from app.controls.training import BAND, MAX_SEED, table
 from app.views import experiment_page
 from app.views.experiment_page import View
+from ntk_core.experiments.spectral import Spec
 
 TITLE, ORDER, ICON = "Spectral bias", 4, ":material/equalizer:"
 
@@ -71,7 +73,7 @@ RULE = Control(
     {"gradient_descent": "gradient descent", "gradient_flow": "gradient flow"},
 )  # fmt: skip
 
-TABLE = tuple(RULE if c.name == "rule" else c for c in table(DATA, CHART, ADVANCED))
+TABLE = tuple(RULE if c.name == "rule" else c for c in table((*DATA, *kernel_choice(Spec)), CHART, ADVANCED))
 
 VIEW = View(
     "spectral",
@@ -87,8 +89,9 @@ For relu $\lambda_k$ falls like $k^{-2}$ ($k^{-4}$ for the NNGP kernel); without
 from 3 on are never learned. Noise has all frequencies alike, so the test error has a least value at some $t$: the
 star. Ridge regression with penalty $1/t$ shrinks the same directions. Jacot, Gabriel & Hongler 2018, section 5.
 
-With digits (or classes of your own) it shows an output a class, trained by least squares, and their accuracy; the
-dotted line is the time shown.
+All this holds for **any kernel**: choose another for the theory, and see what it learns first. The networks follow the
+NTK's, whatever is drawn. With digits (or classes of your own) it shows an output a class, trained by least squares, and
+their accuracy; the dotted line is the time shown.
 """,
     start=lambda count: count // 2,
 )

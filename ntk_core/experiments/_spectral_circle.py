@@ -10,6 +10,7 @@ import numpy as np
 
 from ntk_core import data
 from ntk_core.experiments import _common as common
+from ntk_core.experiments import _kernel_choice as choice
 from ntk_core.experiments import _spectral_theory as shared
 from ntk_core.experiments._by_degree import by_degree
 from ntk_core.experiments._spectral_spec import Spec, circle_of, waves
@@ -19,6 +20,7 @@ from ntk_core.runs.theory import Theory
 
 if TYPE_CHECKING:
     from ntk_core.limit.ensemble import InfiniteEnsemble
+    from ntk_core.limit.kernel_functions import Kernel
     from ntk_core.limit.sphere import Eigenvalues
     from ntk_core.runs.parts import Part
     from ntk_core.runs.plan import Plan
@@ -30,25 +32,27 @@ STRAIGHT = 0.15  # root mean square distance, in log lambda, below which a power
 
 
 def theory(spec: Spec) -> Theory:
-    """Fourier eigenvalues, the limit's mean at every output time, amplitudes and errors against time."""
+    """Fourier eigenvalues, the mean under the kernel at every output time, amplitudes and errors against time."""
     points = circle_of(spec)
-    ensemble, info = shared.under_rule(spec, ensemble_of(spec))
-    found = by_degree(common.net_of(spec), 2, HIGHEST)
-    rates = found.ntk.eigenvalues.values[list(spec.frequencies)]
+    ensemble, info = shared.under_rule(spec, driven_by(spec), ensemble_of(spec))
+    spectra = eigenvalues_of(spec)
+    own = spectra[spec.kernel]
+    rates = own.values[list(spec.frequencies)]
     times = shared.dense_times(ensemble, float(rates.min()), spec.times[-1])
     curves = shared.errors_beside_ridge(ensemble, *_test(spec), times)
     amplitudes = waves(spec) @ _means(ensemble, times).T
     arrays = labelled(
         mode=(("mode",), spec.frequencies, "frequency k of cos(k gamma)", "1"),
         rate=(("mode",), rates, "eigenvalue of the frequency: its rate of learning", "1"),
+        rate_error=(("mode",), own.error[list(spec.frequencies)], "bound on the error of the rate", "1"),
         wanted=(("mode",), waves(spec) @ points.y, "amplitude of cos(k gamma) in the noisy targets", "1"),
         learned=(("mode", "t"), amplitudes, "amplitude of cos(k gamma) in the limit's mean", "1"),
         train_gamma=(("point",), points.gamma, "angle of the training points", "rad"),
         train_y=(("point",), points.y, "noisy targets", "1"),
     )
-    info |= {"notes": _notes(spec, found.ntk.eigenvalues)}
-    info |= {f"{name}_slope": _slope(d.eigenvalues) for name, d in zip(found._fields, found, strict=True)}
-    return Theory(arrays | curves | _functions(spec, ensemble) | _eigenvalues(found.ntk, found.nngp), info)
+    info |= {"notes": [*info["notes"], *_notes(spec, own)]}
+    info |= {f"{name}_slope": _slope(found) for name, found in spectra.items()}
+    return Theory(arrays | curves | _functions(spec, ensemble) | _eigenvalues(spectra), info)
 
 
 def schema(spec: Spec) -> Schema:
@@ -117,6 +121,38 @@ def _cached_ensemble(net: common.Net, gamma: tuple[float, ...], y: tuple[float, 
     return InfiniteEnsemble(common.limit_of(net, 2), data.circle(gamma), np.array(y))
 
 
+def driven_by(spec: Spec) -> InfiniteEnsemble:
+    """The same under the kernel that the spec names; f_0 stays the networks'."""
+    if spec.kernel == "ntk":
+        return ensemble_of(spec)
+    points, net = circle_of(spec), common.net_of(spec)
+    kernel = choice.of(spec, common.limit_of(net, 2))
+    return _cached_driven(net, tuple(points.gamma), tuple(points.y), kernel)
+
+
+@lru_cache(maxsize=8)
+def _cached_driven(net: common.Net, gamma: tuple[float, ...], y: tuple[float, ...], kernel: Kernel) -> InfiniteEnsemble:
+    from ntk_core.limit.ensemble import InfiniteEnsemble
+
+    return InfiniteEnsemble(common.limit_of(net, 2), data.circle(gamma), np.array(y), kernel=kernel, prior="nngp")
+
+
+def eigenvalues_of(spec: Spec) -> dict[str, Eigenvalues]:
+    """Fourier eigenvalues of the network's two limiting kernels, and of the spec's where it is another."""
+    found = by_degree(common.net_of(spec), 2, HIGHEST)
+    both = {name: each.eigenvalues for name, each in zip(found._fields, found, strict=True)}
+    if spec.kernel in both:
+        return both
+    return both | {spec.kernel: _of_kernel(choice.of(spec, common.limit_of(common.net_of(spec), 2)))}
+
+
+@lru_cache(maxsize=64)
+def _of_kernel(kernel: Kernel) -> Eigenvalues:
+    from ntk_core.limit.sphere import fourier_eigenvalues
+
+    return fourier_eigenvalues(kernel, HIGHEST)
+
+
 def _test(spec: Spec) -> tuple[data.Floats, data.Floats]:
     """Inputs and noiseless targets all around the circle, the seam once."""
     points = circle_of(spec)
@@ -143,7 +179,7 @@ def _functions(spec: Spec, ensemble: InfiniteEnsemble) -> dict[str, Labelled]:
         gamma=(("gamma",), points.grid, "angle of x", "rad"),
         target=(("gamma",), points.target, "target without noise", "1"),
         times=(("times",), times, "training time t = steps x learning rate", "1"),
-        mean=(curve, _closed(mean), "mean of f_t in the limit", "1"),
+        mean=(curve, _closed(mean), "mean of f_t under the kernel", "1"),
         ridge=(curve, _closed(ridge), "ridge regression with penalty 1/t", "1"),
     )
 
@@ -152,15 +188,18 @@ def _closed(curves: np.ndarray) -> np.ndarray:
     return np.concatenate([curves, curves[:, :1]], axis=1)
 
 
-def _eigenvalues(ntk: Any, nngp: Any) -> dict[str, Labelled]:
+def _eigenvalues(spectra: dict[str, Eigenvalues]) -> dict[str, Labelled]:
     k = ("frequency",)
-    return labelled(
-        frequency=(k, np.arange(HIGHEST + 1), "frequency k", "1"),
-        ntk=(k, ntk.eigenvalues.values, "Fourier eigenvalue of the NTK", "1"),
-        ntk_error=(k, ntk.eigenvalues.error, "bound on the error of the NTK's eigenvalue", "1"),
-        nngp=(k, nngp.eigenvalues.values, "Fourier eigenvalue of the NNGP kernel", "1"),
-        nngp_error=(k, nngp.eigenvalues.error, "bound on the error of the NNGP kernel's eigenvalue", "1"),
-    )
+    arrays = labelled(frequency=(k, np.arange(HIGHEST + 1), "frequency k", "1"))
+    for name, found in spectra.items():
+        word = f"{choice.WORDS[name]} kernel's"
+        arrays |= labelled(
+            **{
+                name: (k, found.values, f"Fourier eigenvalue: the {word}", "1"),
+                f"{name}_error": (k, found.error, f"bound on its error: the {word}", "1"),
+            }
+        )
+    return arrays
 
 
 def _slope(found: Eigenvalues) -> float | None:
@@ -179,6 +218,8 @@ def _notes(spec: Spec, found: Eigenvalues) -> list[str]:
     if not gone:
         return []
     which = f"frequencies {', '.join(map(str, gone))}" if len(gone) > 1 else f"frequency {gone[0]}"
+    if spec.kernel in ("rbf", "matern"):
+        return [f"The eigenvalue of {which} is zero to rounding under this kernel: it would take forever to learn."]
     return [
         f"The eigenvalue of {which} is zero (to rounding) under this kernel: "
         f"in the limit the networks never learn it. Give the network biases or more depth."

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ntk_core.experiments import _common as common
+from ntk_core.experiments import _kernel_choice as choice
 from ntk_core.experiments import _spectral_theory as shared
 from ntk_core.experiments._spectral_spec import Spec, Split, split_of
 from ntk_core.runs.arrays import Labelled, labelled
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ntk_core.limit.ensemble import InfiniteEnsemble
+    from ntk_core.limit.kernel_functions import Kernel
     from ntk_core.runs.parts import Part
     from ntk_core.runs.plan import Plan
 
@@ -30,19 +32,34 @@ MOST_UNKNOWNS = 1500  # N times the number of outputs, of the eigenproblem that 
 
 
 def theory(spec: Spec) -> Theory:
-    """Eigenvalues of Theta/N, accuracy and errors against time, components learned at their own rates."""
-    ensemble, info = shared.under_rule(spec, _ensemble(spec))
-    values, k = ensemble.values.flip(0).numpy(), np.array(components(spec))
-    times = shared.dense_times(ensemble, float(values[k[-1] - 1]), spec.times[-1])
+    """Eigenvalues of Theta/N, accuracy and errors under the kernel against time, what is learned of components."""
+    limit = _ensemble(spec)
+    ensemble, info = shared.under_rule(spec, _driven(spec), limit)
+    values, k = limit.values.flip(0).numpy(), np.array(components(spec))
+    times = shared.dense_times(ensemble, float(ensemble.values[-k[-1]]), spec.times[-1])
     arrays = labelled(
         times=(("times",), shared.moments(spec), "training time t = steps x learning rate", "1"),
         component=(("component",), np.arange(1, len(values) + 1), "kernel principal component", "1"),
         values=(("component",), values, "eigenvalue of Theta/N", "1"),
         mode=(("mode",), k, "kernel principal component", "1"),
         rate=(("mode",), values[k - 1], "eigenvalue of the component: its rate of learning", "1"),
-        learned=(("mode", "t"), shared.learned(ensemble, times).T.numpy()[-k], "share learned", "1"),
+        learned=(("mode", "t"), _learned(spec, ensemble, times), "share learned", "1"),
     )
-    return Theory(arrays | _against_time(spec, ensemble, times), info | {"notes": []})
+    if spec.kernel != "ntk":
+        of = f"eigenvalue of the {choice.WORDS[spec.kernel]} kernel over N"
+        arrays |= labelled(driving=(("component",), ensemble.values.flip(0).numpy(), of, "1"))
+    return Theory(arrays | _against_time(spec, ensemble, times), info)
+
+
+def _learned(spec: Spec, ensemble: InfiniteEnsemble, times: list[float]) -> np.ndarray:
+    """What the kernel that is drawn has learned of the NTK's components, whose networks' shares are beside: (K, T)."""
+    import torch
+
+    filtered = shared.learned(ensemble, times)
+    if spec.kernel == "ntk":
+        return filtered.T.numpy()[[-k for k in components(spec)]]
+    across = torch.einsum("knc,nm->kmc", _shares(spec), ensemble.modes)  # what each of its directions adds to a share
+    return torch.einsum("kmc,mc,tm->kt", across, ensemble.coefficients, filtered).numpy()
 
 
 def components(spec: Spec) -> tuple[int, ...]:
@@ -197,10 +214,19 @@ def _ensemble(spec: Spec) -> InfiniteEnsemble:
     return _cached_ensemble(common.net_of(spec), _key(spec))
 
 
-@lru_cache(maxsize=2)
-def _cached_ensemble(net: common.Net, key: tuple[str, int, int, int]) -> InfiniteEnsemble:
+def _driven(spec: Spec) -> InfiniteEnsemble:
+    """The same under the kernel that the spec names."""
+    if spec.kernel == "ntk":
+        return _ensemble(spec)
+    arch = common.limit_of(common.net_of(spec), _split(spec).X.shape[1])
+    return _cached_ensemble(common.net_of(spec), _key(spec), choice.of(spec, arch))
+
+
+@lru_cache(maxsize=3)
+def _cached_ensemble(net: common.Net, key: tuple[str, int, int, int], kernel: Kernel | None = None) -> InfiniteEnsemble:
     from ntk_core.limit.classes import one_hot
     from ntk_core.limit.ensemble import InfiniteEnsemble
 
     split = split_of(*key)
-    return InfiniteEnsemble(common.limit_of(net, split.X.shape[1]), split.X, one_hot(split.labels, len(split.classes)))
+    arch, y = common.limit_of(net, split.X.shape[1]), one_hot(split.labels, len(split.classes))
+    return InfiniteEnsemble(arch, split.X, y, kernel=kernel, prior=None if kernel is None else "nngp")

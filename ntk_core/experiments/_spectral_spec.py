@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import AfterValidator, Field, model_validator
 
 from ntk_core import data
+from ntk_core.experiments import _kernel_choice as choice
 from ntk_core.runs.spec import TrainingSpec, Width
 
 Frequency = Annotated[int, Field(ge=0, le=12)]
@@ -41,6 +42,9 @@ class Spec(TrainingSpec):
     angles: int = Field(121, ge=9, le=1001, description="test points, and of the curves, from -pi to pi")
     n_labelled: int = Field(300, ge=2, le=4000, description="points of known class to learn from")
     n_test: int = Field(500, ge=1, le=1000, description="others to be told apart")
+    kernel: choice.KernelName = "ntk"
+    length: choice.Length = 1.0
+    nu: choice.Nu = 1.5
 
     @model_validator(mode="after")
     def _check_frequencies(self) -> Spec:

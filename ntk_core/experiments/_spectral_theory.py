@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ntk_core.experiments import _common as common
+from ntk_core.experiments import _kernel_choice as choice
 from ntk_core.runs.arrays import Labelled, labelled
 
 if TYPE_CHECKING:
@@ -57,12 +58,20 @@ def errors_beside_ridge(
     )
 
 
-def under_rule(spec: Spec, ensemble: InfiniteEnsemble) -> tuple[InfiniteEnsemble, dict[str, Any]]:
-    """The ensemble under the rule that is drawn, and what the page says of it."""
-    largest = float(ensemble.values[-1])
-    rule, name = common.theory_rule(spec, largest)
+def under_rule(
+    spec: Spec, driven: InfiniteEnsemble, limit: InfiniteEnsemble
+) -> tuple[InfiniteEnsemble, dict[str, Any]]:
+    """The ensemble of the kernel that is drawn under its rule, and what the page says of it.
+
+    Args:
+        spec: the spec.
+        driven: the ensemble under the kernel that the spec names.
+        limit: the one under the NTK, by which networks are stable or not.
+    """
+    largest, own = float(limit.values[-1]), float(driven.values[-1])
+    rule, name = common.theory_rule(spec, own)
     facts = {"largest_eigenvalue": largest, "stable_rate": common.stable_rate(spec, largest), "rule": name}
-    return ensemble.under(rule), facts
+    return driven.under(rule), facts | {"notes": choice.too_fast(spec, own, largest)}
 
 
 def moments(spec: Spec) -> tuple[float, ...]:

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from ntk_core import data
 from ntk_core.experiments import _common as common
+from ntk_core.experiments import _kernel_choice as choice
 from ntk_core.experiments import _own_points as own
 from ntk_core.runs.arrays import Labelled, labelled
 from ntk_core.runs.parts import Part, Unit, spread
@@ -25,11 +26,11 @@ from ntk_core.runs.theory import Theory
 
 if TYPE_CHECKING:
     from ntk_core.limit.ensemble import InfiniteEnsemble
+    from ntk_core.limit.kernel_functions import Kernel
     from ntk_core.runs.plan import Plan
 
 MADE = ("paper", "even", "custom")
 Points = Annotated[str, AfterValidator(partial(data.check_reference, sets=MADE, field="points"))]
-KernelName = Literal["ntk", "nngp", "rbf", "matern"]  # limit.kernel_choice.NAMES
 Target = Literal["product", "sine", "cosine_3", "square", "bump"]  # the names of data.TARGETS
 Angle = Annotated[float, Field(ge=-2 * math.pi, le=2 * math.pi)]
 Value = Annotated[float, Field(ge=-100, le=100)]
@@ -49,9 +50,9 @@ class Spec(TrainingSpec):
     custom: tuple[tuple[Angle, Value], ...] = Field((), max_length=64, description="one's own points (angle, target)")
     output: int = Field(1, ge=1, le=data.MAX_OUTPUTS, description="which of a table's targets, the first is 1")
     angles: int = Field(121, ge=3, le=1001, description="points of the curves, from -pi to pi")
-    kernel: KernelName = Field("ntk", description="drives the theory from the networks' own f_0; they train as ever")
-    length: float = Field(1.0, ge=0.01, le=100, description="length scale of rbf and matern, in the plane")
-    nu: float = Field(1.5, ge=0.1, le=50, description="smoothness of matern")
+    kernel: choice.KernelName = "ntk"
+    length: choice.Length = 1.0
+    nu: choice.Nu = 1.5
 
     @model_validator(mode="after")
     def _check_points(self) -> Spec:
@@ -140,8 +141,7 @@ def schema(spec: Spec) -> Schema:
 
 def trained(spec: Spec) -> Spec:
     """The spec of the same networks beside the NTK: what drives the theory is nothing to them."""
-    defaults = Spec.model_fields
-    return spec.model_copy(update={name: defaults[name].default for name in ("kernel", "length", "nu")})
+    return choice.without(spec)
 
 
 def sketch(spec: Spec) -> Spec:
@@ -177,13 +177,7 @@ def run(spec: Spec, part: Part | None = None) -> Iterator[Increment]:
 def _notes(spec: Spec) -> list[str]:
     """How a table's columns became points of the circle, and under which rule another kernel is drawn."""
     notes = list(own.on_circle(spec.points, spec.n_train, spec.output).notes) if own.is_own(spec.points) else []
-    stable = [common.theory_rule(spec, float(e.values[-1]))[1] == spec.rule for e in (_ensemble(spec), _driven(spec))]
-    if stable == [True, False]:
-        notes.append(
-            f"Under the {spec.kernel} kernel the learning rate {spec.learning_rate:g} is too large: its curves are "
-            f"those of gradient flow."
-        )
-    return notes
+    return notes + choice.too_fast(spec, *(float(e.values[-1]) for e in (_driven(spec), _ensemble(spec))))
 
 
 def _conflict(spec: Spec) -> str | None:
@@ -200,20 +194,15 @@ def _driven(spec: Spec) -> InfiniteEnsemble:
     """The ensemble that is drawn: from the networks' own f_0, under the kernel of the spec."""
     if spec.kernel == "ntk":
         return _ensemble(spec)
-    gamma, y = training_set(spec)
-    return _cached_driven(common.net_of(spec), tuple(gamma), tuple(y), spec.kernel, spec.length, spec.nu)
+    (gamma, y), net = training_set(spec), common.net_of(spec)
+    return _cached_driven(net, tuple(gamma), tuple(y), choice.of(spec, common.limit_of(net, 2)))
 
 
 @lru_cache(maxsize=8)
-def _cached_driven(
-    net: common.Net, gamma: tuple[float, ...], y: tuple[float, ...], kernel: str, length: float, nu: float
-) -> InfiniteEnsemble:
+def _cached_driven(net: common.Net, gamma: tuple[float, ...], y: tuple[float, ...], kernel: Kernel) -> InfiniteEnsemble:
     from ntk_core.limit.ensemble import InfiniteEnsemble
-    from ntk_core.limit.kernel_choice import named
 
-    arch = common.limit_of(net, 2)
-    chosen = named(kernel, arch, length=length, nu=nu)
-    return InfiniteEnsemble(arch, data.circle(gamma), y, kernel=chosen, prior="nngp")
+    return InfiniteEnsemble(common.limit_of(net, 2), data.circle(gamma), y, kernel=kernel, prior="nngp")
 
 
 @lru_cache(maxsize=8)

@@ -2,7 +2,8 @@
 
 On the circle the eigenfunctions are cosines and sines, so that every frequency of a target is learned at its own rate,
 the kernel's Fourier eigenvalue; noise, which has all frequencies, comes last, and so it pays to stop early. On digits
-the same goes for the kernel's principal components, and accuracy takes the place of the picture of a function.
+the same goes for the kernel's principal components, and accuracy takes the place of the picture of a function. Another
+kernel may drive the theory in the NTK's place: `kernel`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from ntk_core.experiments import _common as common
+from ntk_core.experiments import _kernel_choice as choice
 from ntk_core.experiments import _spectral_circle, _spectral_classes
 from ntk_core.experiments._spectral_spec import Spec
 from ntk_core.runs.parts import Part, spread
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from ntk_core.runs.result import Increment, Schema
     from ntk_core.runs.theory import Theory
 
-__all__ = ["Spec", "parts", "plan", "run", "schema", "sketch", "slow", "theory"]
+__all__ = ["Spec", "parts", "plan", "run", "schema", "sketch", "slow", "theory", "trained"]
 
 
 def theory(spec: Spec) -> Theory:
@@ -44,9 +46,14 @@ def schema(spec: Spec) -> Schema:
     return _kind(spec).schema(spec)
 
 
+def trained(spec: Spec) -> Spec:
+    """The spec of the same networks beside the NTK: what drives the theory is nothing to them."""
+    return choice.without(spec)
+
+
 def sketch(spec: Spec) -> Spec:
     """The same networks before training."""
-    return common.before_training(spec)
+    return common.before_training(trained(spec))
 
 
 def parts(spec: Spec, plan: Plan, workers: int) -> tuple[Part, ...]:

@@ -48,6 +48,23 @@ def test_every_panel_is_named_and_valid(entries, name, time, options, trained):
         assert all(trace["name"] for trace in figure["data"])
 
 
+@pytest.mark.parametrize(
+    ("kernel", "name"), [("nngp", "NNGP kernel"), ("rbf", "RBF kernel"), ("matern", "Matérn kernel")]
+)
+@pytest.mark.parametrize("fields", [SMALL, DIGITS], ids=["circle", "digits"])
+def test_another_kernel_is_named_wherever_it_drives(entries, fields, kernel, name):
+    """Beside the networks of the NTK, whose eigenvalues stay in the picture."""
+    spec = Spec(kernel=kernel, length=2.0, **fields)
+    result = entries["digits" if "data" in fields else "circle"].result
+    figures = charts.draw([charts.Entry(spec, theory(spec), result)], 10.0, {"ridge": True})
+    for panel in ("f", "eigenvalues", "errors"):
+        graph_objects.Figure(coloured(arrays.expanded(figures[panel])))
+        assert named(figures[panel], name), panel
+        assert not [trace for trace in figures[panel]["data"] if trace["name"].startswith("limit")]
+    assert named(figures["eigenvalues"], "NTK")
+    assert any(trace["name"].startswith("n = 20") for trace in figures["errors"]["data"])
+
+
 def test_moments_are_the_output_times_and_infinity(entries):
     spec = entries["circle"].spec
     assert charts.moments(spec, entries["circle"].theory) == (*spec.times, math.inf)

@@ -74,7 +74,7 @@ def test_a_rate_that_only_the_other_kernel_does_not_bear_is_said():
     spec = Spec(kernel="rbf", length=5.0, learning_rate=4.0, time=40.0)
     found = theory(spec)
     assert found.info["rule"] == "gradient_flow"
-    assert "Under the rbf kernel the learning rate 4 is too large" in found.info["notes"][0]
+    assert "Under the RBF kernel the learning rate 4 is too large" in found.info["notes"][0]
     assert theory(experiments.trained(spec)).info["notes"] == []
 
 

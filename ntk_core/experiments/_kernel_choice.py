@@ -1,0 +1,50 @@
+"""Fields of specs whose theory may be driven by another kernel than the NTK, and what they make of it.
+
+Networks know nothing of the choice: they train beside whichever theory is drawn, and specs that differ in it alone
+share one run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from ntk_core.experiments import _common as common
+
+if TYPE_CHECKING:
+    from ntk_core.architecture import Architecture
+    from ntk_core.limit.kernel_functions import Kernel
+
+KernelName = Annotated[
+    Literal["ntk", "nngp", "rbf", "matern"],  # limit.kernel_choice.NAMES
+    Field(description="drives the theory; networks train as ever"),
+]
+Length = Annotated[float, Field(ge=0.01, le=100, description="length scale of rbf and matern")]
+Nu = Annotated[float, Field(ge=0.1, le=50, description="smoothness of matern")]
+FIELDS = ("kernel", "length", "nu")
+WORDS = {"ntk": "NTK", "nngp": "NNGP", "rbf": "RBF", "matern": "Matérn"}
+
+
+def without(spec: Any) -> Any:
+    """The spec with the NTK, which the networks follow: what drives the theory is nothing to them."""
+    defaults = type(spec).model_fields
+    return spec.model_copy(update={name: defaults[name].default for name in FIELDS})
+
+
+def of(spec: Any, arch: Architecture) -> Kernel:
+    """The kernel that a spec names."""
+    from ntk_core.limit.kernel_choice import named
+
+    return named(spec.kernel, arch, length=spec.length, nu=spec.nu)
+
+
+def too_fast(spec: Any, largest: float, ntk_largest: float) -> list[str]:
+    """What to say where the spec's rule is stable under the NTK and not under the kernel that is drawn, by the largest
+    eigenvalues of both."""
+    if [common.theory_rule(spec, value)[1] == spec.rule for value in (largest, ntk_largest)] != [False, True]:
+        return []
+    return [
+        f"Under the {WORDS[spec.kernel]} kernel the learning rate {spec.learning_rate:g} is too large: its curves are "
+        f"those of gradient flow."
+    ]
