@@ -47,10 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def record(store: Store, name: str, spec: ExperimentSpec) -> int:
-    """Computes a spec and keeps its result."""
+    """Computes a spec and keeps its result, and the limit beside it where that takes more than a moment."""
     result = compute(name, spec)
     try:
         store.save(spec, result)
+        if experiments.is_slow(spec):
+            store.save_theory(spec, experiments.load(spec.experiment).theory(spec))
     except StoreError as error:
         print(error, file=sys.stderr)
         return 1

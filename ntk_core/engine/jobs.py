@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from distributed import Worker
 
     from ntk_core.runs.spec import ExperimentSpec
+    from ntk_core.runs.theory import Theory
 
 
 class Cancelled(Exception):  # noqa: N818 - nothing went wrong
@@ -64,13 +65,24 @@ def preview(fields: str) -> dict[str, Any]:
             spec = parse(fields)
             experiment = experiments.load(spec.experiment)
             plan = experiment.plan(spec).to_json() if experiments.runs(spec.experiment) else None
-            return {"theory": experiment.theory(spec).to_bytes(), "plan": plan}
+            theory = recorded_theory(experiments.parse(json.loads(fields))) or experiment.theory(spec)
+            return {"theory": theory.to_bytes(), "plan": plan}
     except Cancelled:
         return {"error": TOO_LONG, "traceback": None}
     except ValueError as error:
         return {"error": "; ".join(sentences(error)), "traceback": None}
     except Exception:
         return {"error": None, "traceback": traceback.format_exc()}
+
+
+def recorded_theory(spec: ExperimentSpec) -> Theory | None:
+    """The limit that came with the program, of a spec whose limit takes more than a moment."""
+    if not experiments.is_slow(spec):
+        return None
+    from ntk_core.runs.store import from_environment
+
+    recordings = from_environment().recordings
+    return recordings.load_theory(spec) if recordings else None
 
 
 def run(fields: str, part: dict[str, Any]) -> Outcome:

@@ -27,6 +27,7 @@ from ntk_core.runs.machine import parse_bytes
 if TYPE_CHECKING:
     from ntk_core.runs.result import Result
     from ntk_core.runs.spec import ExperimentSpec
+    from ntk_core.runs.theory import Theory
 
 URL_VARIABLE, LIMIT_VARIABLE, RECORDINGS_VARIABLE = "NTK_STORE", "NTK_STORE_LIMIT", "NTK_RECORDINGS"
 NONE = "none"  # as NTK_STORE: nothing is kept
@@ -115,6 +116,30 @@ class Store:
             return {name: attrs[name] for name in FOUND if name in attrs}
 
         return self._get(spec, _open, facts_of)
+
+    def save_theory(self, spec: ExperimentSpec, theory: Theory) -> None:
+        """Keeps the limit of a spec beside its result, packed with msgpack, where working it out takes a while.
+
+        Raises:
+            StoreError: it is not kept, and why.
+        """
+        with _asking():
+            fs, folder = self._folder()
+            fs.makedirs(folder, exist_ok=True)
+            _write_whole(fs, folder, f"{spec.key}.theory", theory.to_bytes())
+
+    def load_theory(self, spec: ExperimentSpec) -> Theory | None:
+        """The limit of a spec as `save_theory` kept it; None where there is none, or none that can be read."""
+        from ntk_core.runs.theory import Theory
+
+        try:
+            with _asking():
+                fs, folder = self._folder()
+                return Theory.from_bytes(fs.cat_file(f"{folder}/{spec.key}.theory"))
+        except StoreError as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                log.warning("the kept limit of %s is not used: %s", spec.key, error)
+            return None
 
     def keys(self) -> list[str]:
         """The keys of all results; none where the store cannot be read."""

@@ -212,6 +212,9 @@ def test_home_moves_by_itself_and_leads_to_a_figure(open_page):
     expect(page).to_have_url(re.compile("/function_space"))
     page.wait_for_function("(document.querySelector(`[data-panel='cost'] .ntk-plot`) || {}).data !== undefined")
     page.wait_for_function("document.querySelector(`[data-panel='f'] .ntk-plot`).data.some((t) => t.name === 'n = 50')")
+    expect(page.locator(".ntk-clock")).to_contain_text("t = 1,000")  # recorded: its end is there without a run
+    expect(page.locator(".ntk-message")).to_contain_text("Recorded")
+    page.get_by_role("button", name="Run again").click()
     page.get_by_role("button", name="Stop").click()
 
 

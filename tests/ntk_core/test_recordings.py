@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -66,3 +68,34 @@ def test_the_command(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(presets, "load", lambda: ())
     assert recordings.main([str(tmp_path), "figure9"]) == 2
     assert "preset: 'figure9' is not known" in capsys.readouterr().err
+
+
+def test_every_preset_has_a_recording_of_these_very_fields():
+    """Whoever changes a preset, a spec's fields or what they mean runs `make recordings`."""
+    shipped = Store(str(Path(__file__).parents[2] / "assets" / "recordings"), frozen=True)
+    for preset in presets.load():
+        result = shipped.load(preset.spec)
+        assert result is not None, preset.name
+        assert result.present.all()
+        assert not result["diverged"].any()
+        assert (shipped.load_theory(preset.spec) is not None) == experiments.is_slow(preset.spec)
+    assert len(list(Path(shipped.url).iterdir())) == 4
+
+
+def test_a_slow_limit_is_kept_beside_its_result(tmp_path, caplog):
+    spec, store = (
+        reduced("figure3").model_copy(update={"components_of": "network", "n_train": 16}),
+        Store(str(tmp_path)),
+    )
+    assert store.load_theory(spec) is None
+    theory = experiments.load("components").theory(reduced("figure3"))
+    store.save_theory(spec, theory)
+    again = store.load_theory(spec)
+    assert again.info == theory.info
+    assert all(np.array_equal(again[name], theory[name], equal_nan=True) for name in theory.arrays)
+    path = tmp_path / f"{spec.key}.theory"
+    whole = path.read_bytes()
+    for end in (0, 1, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:end])
+        assert store.load_theory(spec) is None
+        assert "is not used" in caplog.text
