@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
-import random
 from collections.abc import Callable
 from typing import Any
 
@@ -15,13 +13,13 @@ from app.controls import page_state
 from app.controls.table import plain
 from app.controls.widgets import OWN_TABLES
 from app.web.shared_engine import engine
+from ntk_core.data import example_tables
 from ntk_core.engine import EngineError
 
 TITLE, ORDER, ICON = "Your data", 10, ":material/table:"
 
 SMALL = 100  # points that a page begins with: its kernel and its networks answer in seconds
 HEADER = "length, width, kind\n5.1, 3.5, setosa\n7.0, 3.2, versicolor"
-TURNS = 1.5  # of each arm of the spirals
 
 WORDS = {"numbers": "numbers", "words": "words", "mixed": "numbers and words"}
 
@@ -38,7 +36,7 @@ def render() -> None:
     if not content:
         st.caption("No table at hand? Two spirals that no straight line parts, or a noisy wave:")
         with st.container(horizontal=True):
-            for name, table in (("Two spirals", _spirals), ("A noisy wave", _wave)):
+            for name, table in (("Two spirals", example_tables.spirals), ("A noisy wave", example_tables.wave)):
                 st.button(name, key=f"own:example:{name}", on_click=_take, args=[table])
         return
     digest = hashlib.sha256(content).hexdigest()
@@ -53,7 +51,7 @@ def render() -> None:
 
 def _content() -> bytes:
     """The table's bytes: of a file, or of what was typed."""
-    file, pasted = st.tabs(["File", "Paste"], default="Paste" if st.session_state.get("own:text") else "File")
+    file, pasted = st.tabs(["File", "Paste"], key="own:where", on_change="rerun")
     with file:
         brought = st.file_uploader(
             "CSV file", key="own:file", max_upload_size=5,
@@ -66,25 +64,7 @@ def _content() -> bytes:
 
 def _take(table: Callable[[], str]) -> None:
     """An example stands where it could have been pasted, to be looked at and changed."""
-    st.session_state["own:text"] = table()
-
-
-def _spirals() -> str:
-    """Two classes, 40 points each."""
-    rows = ["x, y, arm"]
-    for name, start in (("inner", 0.0), ("outer", math.pi)):
-        for k in range(40):
-            radius, angle = 0.2 + 0.8 * k / 39, start + 2 * math.pi * TURNS * k / 39
-            rows.append(f"{radius * math.cos(angle):.3f}, {radius * math.sin(angle):.3f}, {name}")
-    return "\n".join(rows)
-
-
-def _wave() -> str:
-    """A number to learn, at 41 places."""
-    noise = random.Random(0)
-    rows = ["place, height"]
-    rows += [f"{k / 20 - 1:.2f}, {math.sin(4 * (k / 20 - 1)) + noise.gauss(0, 0.1):.3f}" for k in range(41)]
-    return "\n".join(rows)
+    st.session_state["own:text"], st.session_state["own:where"] = table(), "Paste"
 
 
 def _asked(name: str, question: object, ask: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:

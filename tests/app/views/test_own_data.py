@@ -42,6 +42,7 @@ def test_an_example_is_a_table_like_any_other(at, example, ready):
     assert sentences(at) == []
     assert ready in " ".join(m.value for m in at.markdown)
     assert at.text_area(key="own:text").value.count("\n") >= 41
+    assert at.session_state["own:where"] == "Paste"  # the tab where it stands
 
 
 def test_a_pasted_table_is_shown_and_kept(at):

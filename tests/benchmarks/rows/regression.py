@@ -37,8 +37,7 @@ def dynamics(context: Context) -> Comparison:
     arch = Architecture(depth=4, n_in=20)
 
     def ours() -> Tensor:
-        there = InfiniteEnsemble(arch, X[:count], y).on(X[count:])
-        return torch.stack([there.at(t).mean for t in TIMES])
+        return InfiniteEnsemble(arch, X[:count], y).on(X[count:]).means(TIMES)
 
     shape: dict[str, Any] = {"depth": 4, "activation": "relu", "beta": arch.beta}
     compiled = context.peer.prepare("dynamics", X=X[:count], X_test=X[count:], y=y, times=np.array(TIMES), **shape)
