@@ -151,3 +151,16 @@ def test_the_stable_rate_is_where_descent_begins_to_grow():
     ]
     assert sizes[0] < 1.0 < sizes[1]
     assert np.isclose(rate, 2 / float(torch.linalg.eigvalsh(network.tangent_kernel(X) / 4)[-1]))
+
+
+def test_regression_on_equal_points_is_the_least_squares_of_least_norm():
+    """Their kernel is singular: what it cannot tell apart gets the mean target, and nothing along the null space."""
+    network = Network.init(Architecture(4, 64, "tanh"), 3, dtype=torch.float64, weights="dense")
+    twice = X[[0, 1, 1, 2, 2, 2]]
+    y = torch.tensor([0.5, 1.0, -2.0, 0.3, 0.0, 3.0], dtype=torch.float64)
+    lin = LinearizedNetwork(network, twice, y)
+    K, k = network.tangent_kernel(twice), network.tangent_kernel(CIRCLE, twice)
+    wanted = k @ torch.linalg.pinv(K, rtol=1e-10, hermitian=True) @ y[:, None]
+    torch.testing.assert_close(lin.kernel_regression(CIRCLE), wanted, rtol=1e-7, atol=1e-8)
+    means = torch.tensor([0.5, -0.5, -0.5, 1.1, 1.1, 1.1], dtype=torch.float64)
+    torch.testing.assert_close(lin.kernel_regression(twice)[:, 0], means, rtol=0, atol=1e-8)

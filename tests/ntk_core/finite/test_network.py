@@ -205,3 +205,12 @@ def test_cuda_gives_the_same_law(weights):
     peak = Network.init(arch, range(200), device="cuda", weights=weights, points=X).tangent_kernel(X).flatten()
     spread = 0.2825 * 3 / math.sqrt(256)
     assert float(peak.mean()) == pytest.approx(0.2825, abs=4 * spread / math.sqrt(200))
+
+
+def test_the_largest_seeds_are_seeds():
+    """Beyond 64 bits, beside small ones: no seed becomes a float on its way."""
+    seeds = [0, 2**63, 2**70 + 1]
+    together = Network.init(Architecture(2, 8), seeds, dtype=torch.float64)
+    X = torch.ones(1, 2, dtype=torch.float64)
+    for place, seed in enumerate(seeds):
+        torch.testing.assert_close(together(X)[place], Network.init(Architecture(2, 8), seed, dtype=torch.float64)(X))

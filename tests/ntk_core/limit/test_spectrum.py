@@ -182,3 +182,17 @@ def test_an_asymmetric_matrix_is_refused():
     kernel[0, 1] = 0.5
     with pytest.raises(ValueError, match=r"^kernel: a symmetric matrix is needed, got entries that differ .* by 0.5"):
         principal_components(kernel, 2)
+
+
+@pytest.mark.parametrize("size", [1e-9, 1e9])
+def test_the_tolerance_is_relative_and_a_millionth_unless_told(kernel, size):
+    """In units of the largest eigenvalue: a kernel of other units takes the same products to the same digits."""
+    seen = []
+    values, _ = principal_components(size * kernel, 3)
+    plain, scaled = Counted(kernel), Counted(size * kernel)
+    principal_components(plain, 3)
+    found = principal_components(scaled, 3, progress=lambda n, r: seen.append(r))
+    assert seen[-1] <= 1e-6
+    rest = size * kernel @ found.functions / len(kernel) - found.functions * found.values
+    assert (rest.square().mean(0).sqrt() <= 2e-6 * found.values[0]).all()
+    torch.testing.assert_close(found.values, values, rtol=1e-6, atol=0)

@@ -134,3 +134,10 @@ def test_bad_arguments_are_named(arguments, sentence):
 def test_a_kernel_that_does_not_settle_is_an_error_with_what_was_left():
     with pytest.raises(RuntimeError, match=r"refinement has not settled, the last one changed a value by \d"):
         sphere_eigenvalues(lambda a, b: (1e9 * (a @ b.mT)).cos(), 3)
+
+
+def test_the_circle_unless_told_and_no_more_than_a_million_dimensions():
+    kernel = NTK(Architecture(3, 1, "erf", 0.1, 2))
+    np.testing.assert_array_equal(sphere_eigenvalues(kernel, 4).values, fourier_eigenvalues(kernel, 4).values)
+    with pytest.raises(ValueError, match=r"^dimension: "):
+        sphere_eigenvalues(lambda A, B: A @ B.T, 2, 1_000_001)
