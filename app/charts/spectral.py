@@ -53,7 +53,7 @@ def _functions(entries: Sequence[Entry], time: float, options: Mapping[str, Any]
         if options.get("ridge"):
             name = entry.named("ridge, penalty 1/t")
             traces.append(style.line(gamma, theory["ridge"][at], name, RIDGE, dash="dash", hovertemplate=_F_HOVER))
-        name = entry.named(f"{theory_of(entry)}: mean of fₜ")
+        name = entry.named(f"{theory_of(entry)}: mean")
         traces.append(style.line(gamma, theory["mean"][at], name, style.INK, width=4, opacity=0.9))
         traces.append(_training_points(entry))
     reach = 1.08 * max(float(np.abs(e.theory[name]).max()) for e in entries for name in ("train_y", "target", "mean"))
@@ -93,7 +93,7 @@ def _eigenvalues(entries: Sequence[Entry], time: float, options: Mapping[str, An
         traces.append(_targets(entry))
     drawn = np.concatenate([arrays.numbers(trace["y"]) for trace in traces])
     x = "frequency k of cos kγ" if circle else "kernel principal component k"
-    y = "Fourier eigenvalue λₖ" if circle else "eigenvalue λₖ of Θ∞/N"
+    y = "Fourier eigenvalue λₖ" if circle else "eigenvalue λₖ of the kernel / N"
     return {"data": traces, "layout": style.layout(_log_counts(x), style.log_axis(y, drawn))}
 
 

@@ -120,6 +120,9 @@ def test_a_seed_is_a_promise_and_more_draws_begin_with_fewer():
     assert few.shape == (2, 6)
     torch.testing.assert_close(many[:2], few, rtol=0, atol=1e-13)
     assert not torch.allclose(ensemble.samples(3.0, TEST, 2, seed=2), few)
+    unasked = ensemble.samples(3.0, TEST, 2, seed=0)  # what nobody chose a seed for can be had again by that one
+    assert torch.equal(ensemble.samples(3.0, TEST, 2), unasked)
+    assert torch.equal(ensemble.at(3.0, TEST).samples(2), unasked)
 
 
 def test_a_finite_networks_own_kernel_regression():
