@@ -214,3 +214,5 @@ def test_the_largest_seeds_are_seeds():
     X = torch.ones(1, 2, dtype=torch.float64)
     for place, seed in enumerate(seeds):
         torch.testing.assert_close(together(X)[place], Network.init(Architecture(2, 8), seed, dtype=torch.float64)(X))
+    with pytest.raises(ValueError, match=r"^seed: "):
+        Network.init(Architecture(2, 8), [3, True])  # not a second seed of 1
