@@ -165,15 +165,15 @@ def _train_row(view: View, spec: Any, plan: Plan, blocked: bool) -> dict[str, An
     recorded = runs.recorded(spec)
     with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
         clicked = st.button(
-            "Run again" if recorded else "Train", type="primary", icon=":material/play_arrow:",
+            "Train" if recorded is None else "Run again", type="primary", icon=":material/play_arrow:",
             key=f"{view.name}:train", disabled=blocked or bool(refusal),
         )  # fmt: skip
-        st.markdown(phrases.recorded(recorded) if recorded else phrases.plan(plan, refusal))
+        st.markdown(phrases.plan(plan, refusal) if recorded is None else phrases.recorded(recorded))
     if refusal:
         st.error(plain(refusal), icon=":material/block:")
     wanted = clicked or page_state.started(view.name)
     if wanted and not blocked and not refusal:
-        runs.submit(spec, again=bool(clicked and recorded))
+        runs.submit(spec, again=clicked and recorded is not None)
     return runs.follow(spec)
 
 

@@ -31,7 +31,9 @@ def plan(plan: Plan, refusal: str | None = None) -> str:
 
 def recorded(record: Mapping[str, Any]) -> str:
     """That what is shown was computed before: how long it took, where and when."""
-    spent = seconds(float(record.get("seconds", 0.0)))
+    if "seconds" not in record:
+        return "**Recorded** before; run it again at will."
+    spent = seconds(float(record["seconds"]))
     return f"**Recorded**: {spent} on {plain(str(record.get('machine', 'another machine')))}; run it again at will."
 
 

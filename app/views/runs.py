@@ -36,12 +36,12 @@ def submit(spec: ExperimentSpec, *, again: bool = False) -> None:
 
 
 def recorded(spec: ExperimentSpec) -> dict[str, Any] | None:
-    """Facts of the spec's stored result where that is what is shown, or will be in a moment."""
+    """Facts of the spec's stored result where that is what is shown; none of them while it is still being read."""
     run = engine().recall(spec, viewer())
     if run is None or not run.recalled:
         return None
     run.wait(RECALL_SECONDS)
-    return run.record
+    return run.record if run.final else {}
 
 
 def follow(spec: ExperimentSpec) -> dict[str, Any] | None:

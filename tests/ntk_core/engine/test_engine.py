@@ -154,8 +154,9 @@ def test_a_second_process_that_leaves_does_not_stop_the_first(engine, toy):
 
 
 def test_stop_frees_the_worker(engine, toy):
-    long, next_one = engine.submit(toy(pause=LONG)), engine.submit(toy(frames=1))
-    until(lambda: long.state == "running")
+    long = engine.submit(toy(pause=LONG))
+    until(lambda: long.state == "running")  # which of two that come together begins is the scheduler's to choose
+    next_one = engine.submit(toy(frames=1))
     assert next_one.state == "queued"
     long.stop()
     stopped = time.monotonic()
