@@ -75,7 +75,12 @@ def leading_components(spec: Batched) -> Components:
 
 def largest_eigenvalue(spec: Batched) -> float:
     """The largest eigenvalue of Theta_inf/N, which bounds the learning rate."""
-    return float(_cached_components("limit", *_kernel_key(spec)).values[0])
+    return float(limiting_values(spec)[0])
+
+
+def limiting_values(spec: Batched) -> Tensor:
+    """The leading eigenvalues of Theta_inf/N, descending."""
+    return _cached_components("limit", *_kernel_key(spec)).values
 
 
 def limiting_kernel(spec: Batched) -> Tensor:
