@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from app.web import url_checks
@@ -47,20 +47,14 @@ def routes(base: str, engine: Callable[[], Engine]) -> list[Route]:
         try:
             key = url_checks.key(request)
             return await asyncio.to_thread(_file, engine(), key, request.path_params["name"])
-        except url_checks.UrlError as problem:
-            return JSONResponse({"error": str(problem)}, status_code=problem.status)
-        except ValueError as problem:
-            return JSONResponse({"error": str(problem)}, status_code=400)
-        except EngineError as problem:
-            return JSONResponse({"error": str(problem)}, status_code=503)
+        except (ValueError, EngineError) as problem:
+            return url_checks.refusal(problem)
 
     return [Route(f"{base}/ntk/specs/{{key}}/{{name}}", file)]
 
 
 def _file(engine: Engine, key: str, name: str) -> Response:
-    spec = engine.known_spec(key)
-    if spec is None:
-        raise url_checks.UrlError("these settings are not known here any more: reload the page", 404)
+    spec = url_checks.known_spec(engine, key)
     if name == "spec.json":
         return _answer(spec_file.write(spec), "application/json", f"{key}.json")
     if name == "replay.py":

@@ -73,28 +73,18 @@ class LimitPictures:
     async def pictures(self, request: Request) -> Response:
         """All pictures, compressed; the address names all that decides them, so a browser keeps them."""
         try:
-            spec = self._spec(request)
+            spec = url_checks.known_spec(self.engine(), url_checks.key(request))
             options = url_checks.options(request, self.options(spec))
             panels = url_checks.panels(request, list(charts.load(spec.experiment).PANELS))
             finite = url_checks.flag(request, "finite")
             name = (spec.key, json.dumps(options), panels, finite)
             body = await self._drawn.get(name, "", lambda: self._draw(spec, options, panels, finite))
-        except url_checks.UrlError as problem:
-            return JSONResponse({"error": str(problem)}, status_code=problem.status)
-        except ValueError as problem:
-            return JSONResponse({"error": str(problem)}, status_code=400)
-        except EngineError as problem:
-            return JSONResponse({"error": str(problem)}, status_code=503)
+        except (ValueError, EngineError) as problem:
+            return url_checks.refusal(problem)
         except Exception:
             logger.exception("the limit of %s could not be drawn", request.path_params["key"])
             return JSONResponse({"error": NOT_DRAWN}, status_code=500)
         return packed_answer(request, body, "application/json", "private, max-age=86400, immutable")
-
-    def _spec(self, request: Request) -> Any:
-        spec = self.engine().known_spec(url_checks.key(request))
-        if spec is None:
-            raise url_checks.UrlError("these settings are not known here any more: reload the page", 404)
-        return spec
 
     def _draw(self, spec: Any, options: Mapping[str, Any], panels: Sequence[str], finite: bool) -> bytes:
         theory = self.engine().preview(spec).theory

@@ -85,7 +85,7 @@ class Streams:
             if self._viewers[viewer] >= self.most:
                 raise url_checks.UrlError(f"{self.most} streams are open already: close another page", 429)
         except url_checks.UrlError as problem:
-            return _refuse(problem)
+            return url_checks.refusal(problem)
         return events.EventStream(lambda send: self._watched(run, spec, viewer, options, seen, send))
 
     async def leave(self, request: Request) -> Response:
@@ -93,7 +93,7 @@ class Streams:
         try:
             run, viewer = self._run(request), url_checks.viewer(request)
         except url_checks.UrlError as problem:
-            return _refuse(problem)
+            return url_checks.refusal(problem)
         await asyncio.to_thread(run.stop, viewer)
         return JSONResponse({"state": run.state})
 
@@ -227,7 +227,3 @@ async def _wait(changed: asyncio.Event, seconds: float) -> bool:
     except TimeoutError:
         return False
     return True
-
-
-def _refuse(problem: url_checks.UrlError) -> JSONResponse:
-    return JSONResponse({"error": str(problem)}, status_code=problem.status)

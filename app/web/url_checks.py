@@ -8,10 +8,16 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from starlette.responses import JSONResponse
+
 from app.controls.forms import FORMS, Control
+from ntk_core.engine.errors import EngineError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+
+    from ntk_core.engine import Engine
+    from ntk_core.runs.spec import ExperimentSpec
 
 MAX_OPTIONS = 500  # characters
 MAX_TEXT = 40
@@ -27,6 +33,20 @@ class UrlError(ValueError):
     def __init__(self, message: str, status: int = 400):
         super().__init__(message)
         self.status = status
+
+
+def refusal(problem: ValueError | EngineError) -> JSONResponse:
+    """The answer that says what is wrong: with a URL, with what it asks for, or with the engine."""
+    status = problem.status if isinstance(problem, UrlError) else 503 if isinstance(problem, EngineError) else 400
+    return JSONResponse({"error": str(problem)}, status_code=status)
+
+
+def known_spec(engine: Engine, key: str) -> ExperimentSpec:
+    """The spec of that key, if a page has asked for it."""
+    spec = engine.known_spec(key)
+    if spec is None:
+        raise UrlError("these settings are not known here any more: reload the page", 404)
+    return spec
 
 
 def key(request: Request) -> str:
