@@ -62,10 +62,10 @@ def preview(fields: str) -> dict[str, Any]:
     set_threads()
     try:
         with listening(still_wanted()):
-            spec = parse(fields)
-            experiment = experiments.load(spec.experiment)
+            asked = experiments.parse(json.loads(fields))
+            spec, experiment = on_device(asked), experiments.load(asked.experiment)
             plan = experiment.plan(spec).to_json() if experiments.runs(spec.experiment) else None
-            theory = recorded_theory(experiments.parse(json.loads(fields))) or experiment.theory(spec)
+            theory = recorded_theory(asked) or experiment.theory(spec)
             return {"theory": theory.to_bytes(), "plan": plan}
     except Cancelled:
         return {"error": TOO_LONG, "traceback": None}
@@ -148,8 +148,12 @@ def still_wanted(tell: Callable[[float], None] | None = None) -> Listener:
 
 
 def parse(fields: str) -> ExperimentSpec:
+    """The spec as it is computed here."""
+    return on_device(experiments.parse(json.loads(fields)))
+
+
+def on_device(spec: ExperimentSpec) -> ExperimentSpec:
     """The spec, on the device that NTK_DEVICE names if it leaves the choice open."""
-    spec = experiments.parse(json.loads(fields))
     device = os.environ.get("NTK_DEVICE") or "auto"
     return spec.model_copy(update={"device": device}) if getattr(spec, "device", "") == "auto" else spec
 
