@@ -146,26 +146,17 @@ class LinearPart:
                 gained = direction(self.network, self.features, self._final(filtered))
         return Move(terms, times, signal, predicted, kept, gained)
 
-    def part_way(self, times: Tensor, whole: Tensor) -> tuple[Tensor, Tensor]:
-        """The signal after the times (S,) of leaps over the whole (S,), in two: what J of the start carries, and what
-        J of the middle does. (S, P) each; not for a rule with a velocity."""
+    def part_way(self, times: Tensor, whole: Tensor, late: bool) -> Tensor:
+        """What this J carries of the signal after the times (S,) of leaps over the whole (S,), as that of their start
+        or, if `late`, of their middle: (S, P); not for a rule with a velocity."""
 
-        def share(values: Tensor) -> tuple[Tensor, Tensor]:
+        def carried(values: Tensor) -> Tensor:
             now, end = (self.rule.respond(values, _beside(t, values)) for t in (times, whole))
             centred = end.halfway.abs() > 1e-300
-            come = torch.where(centred, now.halfway / torch.where(centred, end.halfway, 1.0), 0.0)
-            return now.moved_r, come.clamp(0.0, 1.0)
+            come = torch.where(centred, now.halfway / torch.where(centred, end.halfway, 1.0), 0.0).clamp(0.0, 1.0)
+            return now.moved_r * (come if late else 1.0 - come)
 
-        def early(values: Tensor) -> Tensor:
-            moved, come = share(values)
-            return moved * (1.0 - come)
-
-        def late(values: Tensor) -> Tensor:
-            moved, come = share(values)
-            return moved * come
-
-        first, second = (self.root.times(self.modes.act(part)) for part in (early, late))
-        return first, second
+        return self.root.times(self.modes.act(carried))
 
     def _response(self, values: Tensor, times: Tensor) -> Response:
         """The rule's filters on eigenvalues (S, ...) for the times (S,); others ask again for the last."""

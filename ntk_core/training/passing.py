@@ -55,17 +55,18 @@ class Passing(PerSeed):
             since: from the start of each leap to each output time, (S, G); anything where it lies outside.
             inside: which output times lie inside, (S, G).
         """
-        late = start if middle is None else middle
+        parts = start, start if middle is None else middle
         seeds, back = inside.any(1), self.back
         for g in inside.any(0).nonzero()[:, 0].tolist():
             times = torch.where(inside[:, g], since[:, g], move.times)
-            signals = torch.stack([start.part_way(times, move.times)[0], late.part_way(times, move.times)[1]], 1)
+            signals = torch.stack([part.part_way(times, move.times, bool(k)) for k, part in enumerate(parts)], 1)
             signals[:, 1] -= move.signal
             back = back.index_copy(
                 1, torch.tensor([g]), torch.where(inside[:, g, None, None], signals, back[:, g])[:, None]
             )
         first, second = (
-            _factors(part.features).where(seeds, kept) for part, kept in ((start, self.start), (late, self.middle))
+            _factors(part.features).where(seeds, kept)
+            for part, kept in zip(parts, (self.start, self.middle), strict=True)
         )
         return Passing(first, second, back)
 
