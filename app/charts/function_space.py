@@ -111,11 +111,7 @@ def _paper_curves() -> list[dict[str, Any]]:
 def _cost(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any]:
     hover = "t = %{x:.4g}<br>cost %{y:.3g}"
     traces = histories.against_time(entries, "cost", time, hover, as_band=bool(options.get("band")))
-    traces += [
-        trace | {"name": entry.named(f"{theory_of(entry)}: expected")}
-        for entry in entries
-        for trace in histories.costs_of_limits([entry])
-    ]
+    traces += histories.costs_of_limits(entries, theory_of)
     marks = [] if math.isinf(time) else [_now_line(time)]
     return {"data": traces, "layout": histories.cost_layout(entries, time, shapes=marks)}
 

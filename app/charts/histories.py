@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,14 +45,16 @@ def over_x(
     return traces
 
 
-def costs_of_limits(entries: Sequence[Entry]) -> list[dict[str, Any]]:
-    """The limit's expected cost of every entry against time."""
+def costs_of_limits(
+    entries: Sequence[Entry], whose: Callable[[Entry], str] = lambda entry: "limit"
+) -> list[dict[str, Any]]:
+    """The limit's expected cost of every entry against time, or that of whose theory is drawn."""
     hover = "t = %{x:.4g}<br>%{y:.3g}<extra>expected cost of the limit</extra>"
     out = []
     for entry in entries:
         times, cost = entry.theory["times"], entry.theory["cost"]
         shown = np.isfinite(times)
-        name = entry.named("limit: expected")
+        name = entry.named(f"{whose(entry)}: expected")
         out.append(style.line(times[shown], cost[shown], name, style.INK, width=3, hovertemplate=hover))
     return out
 

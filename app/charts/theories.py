@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from app.charts.entry import Entry
+from ntk_core.experiments._kernel_choice import WORDS
 
-THEORIES = {"ntk": "limit", "nngp": "NNGP kernel", "rbf": "RBF kernel", "matern": "Matérn kernel"}
-KERNELS = {**THEORIES, "ntk": "NTK"}
+THEORIES = {name: f"{word} kernel" for name, word in WORDS.items()} | {"ntk": "limit"}
+KERNELS = THEORIES | {"ntk": WORDS["ntk"]}
 
 
 def theory_of(entry: Entry) -> str:

@@ -6,14 +6,19 @@ share one run.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import numpy as np
 from pydantic import Field
 
+from ntk_core.data import circle
+from ntk_core.data.synthetic import Floats
 from ntk_core.experiments import _common as common
 
 if TYPE_CHECKING:
     from ntk_core.architecture import Architecture
+    from ntk_core.limit.ensemble import InfiniteEnsemble
     from ntk_core.limit.kernel_functions import Kernel
 
 KernelName = Annotated[
@@ -37,6 +42,28 @@ def of(spec: Any, arch: Architecture) -> Kernel:
     from ntk_core.limit.kernel_choice import named
 
     return named(spec.kernel, arch, length=spec.length, nu=spec.nu)
+
+
+def driving(spec: Any, arch: Architecture) -> Kernel | None:
+    """The same as an ensemble takes it: None for the NTK, which is an architecture's own."""
+    return None if spec.kernel == "ntk" else of(spec, arch)
+
+
+def ensembles(spec: Any, gamma: Floats, y: Floats) -> tuple[InfiniteEnsemble, InfiniteEnsemble]:
+    """The limit on points of the circle, and the same under the kernel that the spec names: f_0 stays the networks'."""
+    net, points = common.net_of(spec), (tuple(gamma), tuple(y))
+    driven = driving(spec, common.limit_of(net, 2))
+    return _on_circle(net, *points, None), _on_circle(net, *points, driven)
+
+
+@lru_cache(maxsize=16)
+def _on_circle(
+    net: common.Net, gamma: tuple[float, ...], y: tuple[float, ...], kernel: Kernel | None
+) -> InfiniteEnsemble:
+    from ntk_core.limit.ensemble import InfiniteEnsemble
+
+    prior = None if kernel is None else "nngp"
+    return InfiniteEnsemble(common.limit_of(net, 2), circle(gamma), np.array(y), kernel=kernel, prior=prior)
 
 
 def too_fast(spec: Any, largest: float, ntk_largest: float) -> list[str]:

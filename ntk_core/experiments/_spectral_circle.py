@@ -34,7 +34,8 @@ STRAIGHT = 0.15  # root mean square distance, in log lambda, below which a power
 def theory(spec: Spec) -> Theory:
     """Fourier eigenvalues, the mean under the kernel at every output time, amplitudes and errors against time."""
     points = circle_of(spec)
-    ensemble, info = shared.under_rule(spec, driven_by(spec), ensemble_of(spec))
+    limit, driven = ensembles_of(spec)
+    ensemble, info = shared.under_rule(spec, driven, limit)
     spectra = eigenvalues_of(spec)
     own = spectra[spec.kernel]
     rates = own.values[list(spec.frequencies)]
@@ -75,7 +76,7 @@ def plan(spec: Spec) -> Plan:
     from ntk_core.runs.plan import plan_training
 
     found = plan_training(trained_by(spec), spec.n_train, spec.angles, 2)
-    return common.with_warnings(found, spec, float(ensemble_of(spec).values[-1]))
+    return common.with_warnings(found, spec, float(ensembles_of(spec)[0].values[-1]))
 
 
 def trained_by(spec: Spec) -> Spec:
@@ -108,33 +109,10 @@ def run(spec: Spec, plan: Plan, part: Part | None) -> Iterator[Increment]:
         yield common.increment(update, f=f, learned=outputs @ project.mT, test=test)
 
 
-def ensemble_of(spec: Spec) -> InfiniteEnsemble:
-    """The limit on the spec's points, under gradient flow."""
+def ensembles_of(spec: Spec) -> tuple[InfiniteEnsemble, InfiniteEnsemble]:
+    """The limit on the spec's points, and the same under the kernel that it names; both under gradient flow."""
     points = circle_of(spec)
-    return _cached_ensemble(common.net_of(spec), tuple(points.gamma), tuple(points.y))
-
-
-@lru_cache(maxsize=8)
-def _cached_ensemble(net: common.Net, gamma: tuple[float, ...], y: tuple[float, ...]) -> InfiniteEnsemble:
-    from ntk_core.limit.ensemble import InfiniteEnsemble
-
-    return InfiniteEnsemble(common.limit_of(net, 2), data.circle(gamma), np.array(y))
-
-
-def driven_by(spec: Spec) -> InfiniteEnsemble:
-    """The same under the kernel that the spec names; f_0 stays the networks'."""
-    if spec.kernel == "ntk":
-        return ensemble_of(spec)
-    points, net = circle_of(spec), common.net_of(spec)
-    kernel = choice.of(spec, common.limit_of(net, 2))
-    return _cached_driven(net, tuple(points.gamma), tuple(points.y), kernel)
-
-
-@lru_cache(maxsize=8)
-def _cached_driven(net: common.Net, gamma: tuple[float, ...], y: tuple[float, ...], kernel: Kernel) -> InfiniteEnsemble:
-    from ntk_core.limit.ensemble import InfiniteEnsemble
-
-    return InfiniteEnsemble(common.limit_of(net, 2), data.circle(gamma), np.array(y), kernel=kernel, prior="nngp")
+    return choice.ensembles(spec, points.gamma, points.y)
 
 
 def eigenvalues_of(spec: Spec) -> dict[str, Eigenvalues]:

@@ -211,19 +211,18 @@ def _key(spec: Spec) -> tuple[str, int, int, int]:
 
 
 def _ensemble(spec: Spec) -> InfiniteEnsemble:
-    return _cached_ensemble(common.net_of(spec), _key(spec))
+    return _cached_ensemble(common.net_of(spec), _key(spec), None)
 
 
 def _driven(spec: Spec) -> InfiniteEnsemble:
     """The same under the kernel that the spec names."""
-    if spec.kernel == "ntk":
-        return _ensemble(spec)
-    arch = common.limit_of(common.net_of(spec), _split(spec).X.shape[1])
-    return _cached_ensemble(common.net_of(spec), _key(spec), choice.of(spec, arch))
+    net = common.net_of(spec)
+    kernel = choice.driving(spec, common.limit_of(net, _split(spec).X.shape[1]))
+    return _cached_ensemble(net, _key(spec), kernel)
 
 
 @lru_cache(maxsize=3)
-def _cached_ensemble(net: common.Net, key: tuple[str, int, int, int], kernel: Kernel | None = None) -> InfiniteEnsemble:
+def _cached_ensemble(net: common.Net, key: tuple[str, int, int, int], kernel: Kernel | None) -> InfiniteEnsemble:
     from ntk_core.limit.classes import one_hot
     from ntk_core.limit.ensemble import InfiniteEnsemble
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
@@ -26,7 +26,6 @@ from ntk_core.runs.theory import Theory
 
 if TYPE_CHECKING:
     from ntk_core.limit.ensemble import InfiniteEnsemble
-    from ntk_core.limit.kernel_functions import Kernel
     from ntk_core.runs.plan import Plan
 
 MADE = ("paper", "even", "custom")
@@ -186,27 +185,9 @@ def _conflict(spec: Spec) -> str | None:
 
 
 def _ensemble(spec: Spec) -> InfiniteEnsemble:
-    gamma, y = training_set(spec)
-    return _cached_ensemble(common.net_of(spec), tuple(gamma), tuple(y))
+    return choice.ensembles(spec, *training_set(spec))[0]
 
 
 def _driven(spec: Spec) -> InfiniteEnsemble:
     """The ensemble that is drawn: from the networks' own f_0, under the kernel of the spec."""
-    if spec.kernel == "ntk":
-        return _ensemble(spec)
-    (gamma, y), net = training_set(spec), common.net_of(spec)
-    return _cached_driven(net, tuple(gamma), tuple(y), choice.of(spec, common.limit_of(net, 2)))
-
-
-@lru_cache(maxsize=8)
-def _cached_driven(net: common.Net, gamma: tuple[float, ...], y: tuple[float, ...], kernel: Kernel) -> InfiniteEnsemble:
-    from ntk_core.limit.ensemble import InfiniteEnsemble
-
-    return InfiniteEnsemble(common.limit_of(net, 2), data.circle(gamma), y, kernel=kernel, prior="nngp")
-
-
-@lru_cache(maxsize=8)
-def _cached_ensemble(net: common.Net, gamma: tuple[float, ...], y: tuple[float, ...]) -> InfiniteEnsemble:
-    from ntk_core.limit.ensemble import InfiniteEnsemble
-
-    return InfiniteEnsemble(common.limit_of(net, 2), data.circle(gamma), y)
+    return choice.ensembles(spec, *training_set(spec))[1]
