@@ -14,14 +14,13 @@ import os
 import re
 import sys
 import time
-import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ntk_core.runs import files
+from ntk_core.runs import file_system, files
+from ntk_core.runs.file_system import Entry, StoreError, asking
 from ntk_core.runs.machine import parse_bytes
 
 if TYPE_CHECKING:
@@ -36,20 +35,9 @@ FOUND = ("seconds", "machine", "created", "versions")  # what `find` tells
 
 _FILE = re.compile(r"[a-z]\w*-[0-9a-f]{20}\.nc", re.ASCII)
 _UNFINISHED = re.compile(r"\.[a-z]\w*-[0-9a-f]{20}\.nc\.[0-9a-f]{32}", re.ASCII)
-_LISTINGS = 5  # attempts at one, while others remove files
 _ABANDONED_SECONDS = 3600.0  # after which a file under its temporary name is nobody's any more
 
 log = logging.getLogger(__name__)
-
-
-class StoreError(Exception):
-    """A result could not be kept; the message is a sentence for people and names no path."""
-
-
-class _Entry(NamedTuple):
-    path: str
-    size: int
-    used: float
 
 
 @dataclass(frozen=True)
@@ -84,11 +72,11 @@ class Store:
                 f"This result was not kept: it takes {_megabytes(len(data))} and the store may take "
                 f"{_megabytes(self.limit)} ({LIMIT_VARIABLE})."
             )
-        with _asking():
+        with asking():
             fs, folder = self._folder()
             fs.makedirs(folder, exist_ok=True)
             self._make_room(fs, folder, f"{spec.key}.nc", len(data))
-            _write_whole(fs, folder, f"{spec.key}.nc", data)
+            file_system.write_whole(fs, folder, f"{spec.key}.nc", data)
 
     def load(self, spec: ExperimentSpec) -> Result | None:
         """The spec's result; None where there is none, or none that can be read."""
@@ -96,7 +84,7 @@ class Store:
         def read(fs: Any, path: str) -> bytes:
             data = fs.cat_file(path)
             if not self.frozen:
-                _note_use(fs, path)
+                file_system.note_use(fs, path)
             return data
 
         def result_of(data: bytes) -> Result:
@@ -115,7 +103,7 @@ class Store:
             _check(spec, attrs)
             return {name: attrs[name] for name in FOUND if name in attrs}
 
-        return self._get(spec, _open, facts_of)
+        return self._get(spec, file_system.opened, facts_of)
 
     def save_theory(self, spec: ExperimentSpec, theory: Theory) -> None:
         """Keeps the limit of a spec beside its result, packed with msgpack, where working it out takes a while.
@@ -123,17 +111,17 @@ class Store:
         Raises:
             StoreError: it is not kept, and why.
         """
-        with _asking():
+        with asking():
             fs, folder = self._folder()
             fs.makedirs(folder, exist_ok=True)
-            _write_whole(fs, folder, f"{spec.key}.theory", theory.to_bytes())
+            file_system.write_whole(fs, folder, f"{spec.key}.theory", theory.to_bytes())
 
     def load_theory(self, spec: ExperimentSpec) -> Theory | None:
         """The limit of a spec as `save_theory` kept it; None where there is none, or none that can be read."""
         from ntk_core.runs.theory import Theory
 
         try:
-            with _asking():
+            with asking():
                 fs, folder = self._folder()
                 return Theory.from_bytes(fs.cat_file(f"{folder}/{spec.key}.theory"))
         except StoreError as error:
@@ -158,10 +146,10 @@ class Store:
         entries = self._found()
         return len(entries), sum(entry.size for entry in entries)
 
-    def _found(self) -> list[_Entry]:
+    def _found(self) -> list[Entry]:
         try:
-            with _asking():
-                return _entries(*self._folder(), _FILE)
+            with asking():
+                return file_system.entries(*self._folder(), _FILE)
         except StoreError as error:
             if not isinstance(error.__cause__, FileNotFoundError):
                 raise
@@ -170,7 +158,7 @@ class Store:
     def _get(self, spec: ExperimentSpec, read: Callable[[Any, str], Any], understand: Callable[[Any], Any]) -> Any:
         """What is understood of the spec's file; None if it is not there, cannot be read, or makes no sense."""
         try:
-            with _asking():
+            with asking():
                 fs, folder = self._folder()
                 path = f"{folder}/{spec.key}.nc"
                 found = read(fs, path)
@@ -183,7 +171,7 @@ class Store:
         except ValueError as error:
             log.warning("the kept result %s is not used: %s", spec.key, error)
             if not self.frozen:
-                _remove(fs, path)
+                file_system.remove(fs, path)
             return None
 
     def _folder(self) -> tuple[Any, str]:
@@ -197,15 +185,15 @@ class Store:
 
     def _make_room(self, fs: Any, folder: str, name: str, needed: int) -> None:
         """Removes what was used least recently until so many bytes fit, and what writers that died have left."""
-        for entry in _entries(fs, folder, _UNFINISHED):
+        for entry in file_system.entries(fs, folder, _UNFINISHED):
             if time.time() - entry.used > _ABANDONED_SECONDS:
-                _remove(fs, entry.path)
-        others = [e for e in _entries(fs, folder, _FILE) if not e.path.endswith(f"/{name}")]
+                file_system.remove(fs, entry.path)
+        others = [e for e in file_system.entries(fs, folder, _FILE) if not e.path.endswith(f"/{name}")]
         total = sum(entry.size for entry in others)
         for entry in sorted(others, key=lambda entry: entry.used):
             if total + needed <= self.limit:
                 return
-            _remove(fs, entry.path)
+            file_system.remove(fs, entry.path)
             total -= entry.size
 
 
@@ -276,77 +264,11 @@ def _check(spec: ExperimentSpec, attrs: Mapping[str, Any]) -> None:
         raise ValueError(f"file: it is of {attrs.get('key', 'no spec')}, not of {spec.key}")
 
 
-def _open(fs: Any, path: str) -> BinaryIO:
-    """A file to read a header from: the thing itself where it is local, its bytes elsewhere."""
-    from fsspec.implementations.local import LocalFileSystem
-
-    return open(path, "rb") if isinstance(fs, LocalFileSystem) else io.BytesIO(fs.cat_file(path))
-
-
-def _note_use(fs: Any, path: str) -> None:
-    from fsspec.implementations.local import LocalFileSystem
-
-    if isinstance(fs, LocalFileSystem):
-        with suppress(OSError):  # another user's file, or gone meanwhile
-            os.utime(path)
-
-
-def _write_whole(fs: Any, folder: str, name: str, data: bytes) -> None:
-    temporary = f"{folder}/.{name}.{uuid.uuid4().hex}"
-    try:
-        fs.pipe_file(temporary, data)
-        fs.mv(temporary, f"{folder}/{name}")
-    except BaseException:
-        _remove(fs, temporary)
-        raise
-
-
-def _remove(fs: Any, path: str) -> None:
-    """Removes a file if that is possible; another process may have done it already."""
-    with suppress(Exception):
-        fs.rm_file(path)
-
-
-def _entries(fs: Any, folder: str, pattern: re.Pattern[str]) -> list[_Entry]:
-    """The folder's files whose names are of that pattern; those of others are not ours to count or remove."""
-    fs.invalidate_cache()
-    for attempt in range(_LISTINGS):
-        try:
-            ours = [info for info in fs.ls(folder, detail=True) if pattern.fullmatch(info["name"].rpartition("/")[2])]
-            return [_Entry(info["name"], info["size"], _used(fs, info)) for info in ours]
-        except FileNotFoundError:  # one that another process removed while we looked; or there is no folder
-            if attempt == _LISTINGS - 1:
-                raise
-    return []
-
-
-def _used(fs: Any, info: Mapping[str, Any]) -> float:
-    return info["mtime"] if "mtime" in info else fs.modified(info["name"]).timestamp()
-
-
 def _home() -> Path:
     try:
         return Path.home()
     except RuntimeError as error:
         raise OSError(None, f"there is no home folder to keep them in; {URL_VARIABLE} names another") from error
-
-
-@contextmanager
-def _asking() -> Iterator[None]:
-    """Turns whatever a file system raises into a StoreError: those reached over a network have errors of their own."""
-    try:
-        yield
-    except Exception as error:
-        raise StoreError(f"The store of results cannot be used: {_reason(error)}.") from error
-
-
-def _reason(error: Exception) -> str:
-    """Why, without paths or addresses: visitors may read it."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror if error.errno is None else error.strerror[0].lower() + error.strerror[1:]
-    if isinstance(error, ImportError):
-        return f"a package is missing ({str(error).rstrip('.')})"
-    return f"its file system says {type(error).__name__}"
 
 
 def _megabytes(size: int) -> str:
