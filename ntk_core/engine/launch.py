@@ -1,5 +1,5 @@
 """Sends a run to the workers part by part, follows every part's task to its end, and tries a part again whose worker
-died.
+died: one such part at a time, so that the next death says which of them it was.
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ class Launch:
         self._deadlines: dict[str, Deadline] = {}
         self._problems: dict[str, str] = {}  # by the label of the part
         self._open: set[str] = set()
+        self._suspects: list[str] = []  # parts whose worker died, waiting for their turn
+        self._suspect: str | None = None  # the one of them that is on its way
 
     def start(self, parts: Callable[[int], tuple[Part, ...]]) -> None:
         """Sends every part; `parts` says which, for that many workers.
@@ -142,7 +144,7 @@ class Launch:
         try:
             outcome = task.result(timeout=30)
         except KilledWorker:
-            self._again(name, WORKER_DIED)
+            self._suspect_of_death(name)
         except (CancelledError, TimeoutError, OSError):
             self._end_part(name, "failed", ENGINE_LOST)
         except Exception:
@@ -156,7 +158,8 @@ class Launch:
             logger.error("run %s failed:\n%s", self.run.key, outcome["traceback"])
         if outcome["state"] == "stopped":
             # Another process gave this task up at the moment when we asked for it: ours goes on under a new name.
-            self._again(name, ENGINE_LOST)
+            if self._may_go_on(name, ENGINE_LOST):
+                self._send_again(name)
             return
         if len(self.run.parts[name].heard) < outcome["messages"]:
             self._catch_up(self._connection.client(), name)
@@ -165,11 +168,34 @@ class Launch:
             error = INCOMPLETE
         self._end_part(name, "failed" if error else outcome["state"], error, outcome["facts"])
 
-    def _again(self, name: str, error: str) -> None:
+    def _suspect_of_death(self, name: str) -> None:
+        """A worker died, of this part or of another that it had: this one's next attempt is without the others.
+
+        What a part says last may die with its worker, so two deaths among many parts would not say whose they were.
+        """
+        if self._may_go_on(name, WORKER_DIED):
+            with self._lock:
+                if self._suspect == name:
+                    self._suspect = None
+                self._suspects.append(name)
+            self._try_suspects()
+
+    def _try_suspects(self) -> None:
+        with self._lock:
+            if self._suspect is not None or not self._suspects:
+                return
+            name = self._suspect = self._suspects.pop(0)
+        self._send_again(name)
+
+    def _may_go_on(self, name: str, error: str) -> bool:
+        """Whether the part has another attempt; it ends with this error if not."""
         part = self.run.retry(name)
-        if part.deaths >= DEATHS or part.attempt >= ATTEMPTS:
+        spent = part.deaths >= DEATHS or part.attempt >= ATTEMPTS
+        if spent:
             self._end_part(name, "failed", error)
-            return
+        return not spent
+
+    def _send_again(self, name: str) -> None:
         try:
             self._send(self._connection.client(), name)
         except EngineError as problem:
@@ -219,9 +245,12 @@ class Launch:
             if error:
                 self._problems[self.run.parts[name].part.label] = error
             last = not self._open
+            if self._suspect == name:
+                self._suspect = None
         if deadline is not None:
             deadline.cancel()
         self.run.end_part(name, state, facts)
+        self._try_suspects()
         if last:
             self._conclude()
 

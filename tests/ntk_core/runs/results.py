@@ -33,7 +33,7 @@ def schema(angles: int = 5, seed: int = 0) -> Schema:
 
 
 def finished(spec: ExperimentSpec | None = None, angles: int = 5) -> Result:
-    """A whole result with NaN and infinity in it."""
+    """A whole result with NaN and infinity in it, of one moment: two of the same spec are the same."""
     spec = spec or spec_of()
     result, rng = Result(schema(angles, getattr(spec, "seed", 0))), np.random.default_rng(getattr(spec, "seed", 0))
     for index in range(3):
@@ -44,7 +44,7 @@ def finished(spec: ExperimentSpec | None = None, angles: int = 5) -> Result:
                 "diverged": [index == 1, False],
             }
             result.add(Increment({"time": index, "width": width}, values, 1.0))
-    result.attrs = dict(provenance(spec, 12.5))
+    result.attrs = dict(provenance(spec, 12.5)) | {"created": "2026-01-01T00:00:00+00:00"}
     return result
 
 

@@ -41,9 +41,10 @@ def test_a_result_has_a_row_a_cell(read):
 
 
 def test_types_and_attributes_stay_in_parquet():
-    table = parquet(finished())
+    result = finished()
+    table = parquet(result)
     assert table.dtypes.astype(str).tolist() == ["float64", "int64", "int64", "float64", "float32", "float64", "bool"]
-    assert table.attrs == finished().attrs
+    assert table.attrs == result.attrs
 
 
 def test_cells_that_were_not_reached_have_no_row():
