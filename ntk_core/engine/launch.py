@@ -1,5 +1,5 @@
 """Sends a run to the workers part by part, follows every part's task to its end, and tries a part again whose worker
-died: one such part at a time, so that the next death says which of them it was.
+died. Whoever may have killed it waits for the others and then goes alone, so that the next death says whose it was.
 """
 
 from __future__ import annotations
@@ -57,8 +57,7 @@ class Launch:
         self._deadlines: dict[str, Deadline] = {}
         self._problems: dict[str, str] = {}  # by the label of the part
         self._open: set[str] = set()
-        self._suspects: list[str] = []  # parts whose worker died, waiting for their turn
-        self._suspect: str | None = None  # the one of them that is on its way
+        self._suspects: list[str] = []  # parts that may have killed a worker, waiting until no other is on its way
 
     def start(self, parts: Callable[[int], tuple[Part, ...]]) -> None:
         """Sends every part; `parts` says which, for that many workers.
@@ -169,26 +168,29 @@ class Launch:
         self._end_part(name, "failed" if error else outcome["state"], error, outcome["facts"])
 
     def _suspect_of_death(self, name: str) -> None:
-        """A worker died, of this part or of another that it had: this one's next attempt is without the others.
+        """A worker died, of this part or of another that it had.
 
-        What a part says last may die with its worker, so two deaths among many parts would not say whose they were.
+        What a part says last may die with its worker, so deaths in company do not say for certain whose they were.
         """
         if self._may_go_on(name, WORKER_DIED):
+            part = self.run.parts[name]
+            if not part.deaths and part.attempt == 1:
+                self._send_again(name)
+                return
             with self._lock:
-                if self._suspect == name:
-                    self._suspect = None
                 self._suspects.append(name)
             self._try_suspects()
 
     def _try_suspects(self) -> None:
         with self._lock:
-            if self._suspect is not None or not self._suspects:
+            if not self._suspects or len(self._open) > len(self._suspects):
                 return
-            name = self._suspect = self._suspects.pop(0)
+            name = self._suspects.pop(0)
         self._send_again(name)
 
     def _may_go_on(self, name: str, error: str) -> bool:
         """Whether the part has another attempt; it ends with this error if not."""
+        self._expect_no_more(name)
         part = self.run.retry(name)
         spent = part.deaths >= DEATHS or part.attempt >= ATTEMPTS
         if spent:
@@ -211,12 +213,17 @@ class Launch:
         except (OSError, CancelledError, TimeoutError):
             logger.exception("could not ask the workers for what %s has said so far", task)
 
+    def _expect_no_more(self, name: str) -> None:
+        """The part is not on its way now, so nothing will be heard of it."""
+        with self._lock:
+            deadline = self._deadlines.pop(name, None)
+        if deadline is not None:
+            deadline.cancel()
+
     def _expect_more(self, name: str) -> None:
         """The part must be heard of again before long."""
+        self._expect_no_more(name)
         with self._lock:
-            old = self._deadlines.pop(name, None)
-            if old is not None:
-                old.cancel()
             if name in self._open and not self.run.final:
                 self._deadlines[name] = SHARED.after(self._stalled, lambda: self._give_up(name))
 
@@ -240,15 +247,11 @@ class Launch:
             if name not in self._open:
                 return
             self._open.discard(name)
-            deadline = self._deadlines.pop(name, None)
             self._tasks.pop(name, None)
             if error:
                 self._problems[self.run.parts[name].part.label] = error
             last = not self._open
-            if self._suspect == name:
-                self._suspect = None
-        if deadline is not None:
-            deadline.cancel()
+        self._expect_no_more(name)
         self.run.end_part(name, state, facts)
         self._try_suspects()
         if last:

@@ -361,13 +361,25 @@ def test_parts_fill_one_result_and_go_on_when_one_fails(engine, toy):
 
 
 @pytest.mark.parametrize("troubled", [0, 1])  # before the other on their worker, and after it
-def test_a_part_whose_worker_dies_is_tried_again_and_named_when_it_dies_twice(engine, toy, tmp_path, troubled):
+@pytest.mark.parametrize("pause", [0.0, 0.1])  # of 0: its last words may die with it, and the other's outcome too
+def test_a_part_whose_worker_dies_is_tried_again_and_named_when_it_dies_twice(engine, toy, tmp_path, troubled, pause):
     trace = tmp_path / "trace"
-    run = engine.submit(toy(frames=2, who=2, split=True, trouble="death", troubled=troubled, trace=str(trace)))
-    assert run.wait(PATIENCE) == "failed"
+    spec = toy(frames=2, who=2, split=True, trouble="death", troubled=troubled, pause=pause, trace=str(trace))
+    run = engine.submit(spec)
+    assert run.wait(3 * PATIENCE) == "failed"  # a worker takes seconds to come back
     assert run.error == f"1 of 2 parts failed, the others are there: counter {troubled}: {WORKER_DIED}"
     assert starts(trace) >= 3  # twice this one, once the other, or more where its outcome died too
     assert run.result.present[:, 1 - troubled].all()
+
+
+def test_a_part_that_kills_its_workers_goes_alone_after_the_others(engine, toy, tmp_path):
+    trace = tmp_path / "trace"
+    spec = toy(frames=2, who=6, split=True, trouble="death", troubled=2, pause=0.1, trace=str(trace))
+    run = engine.submit(spec)
+    assert run.wait(3 * PATIENCE) == "failed"
+    assert run.error == f"1 of 6 parts failed, the others are there: counter 2: {WORKER_DIED}"
+    assert {part.part.label: part.deaths for part in run.parts.values() if part.deaths} == {"counter 2": 2}
+    assert len(set(trace.read_text().split())) == 2  # processes: until the first death, and all the others' after it
 
 
 @pytest.mark.parametrize("troubled", [0, 1])
@@ -413,7 +425,7 @@ def test_a_viewer_has_only_so_many_runs_and_the_queue_is_bounded(engine, toy, mo
     mine = [engine.submit(toy(pause=LONG, frames=k), viewer="me") for k in (1, 2)]
     with pytest.raises(EngineError, match="2 runs of yours are under way"):
         engine.submit(toy(pause=LONG, frames=3), viewer="me")
-    until(lambda: mine[0].state == "running")
+    until(lambda: any(run.state == "running" for run in mine))  # whichever reaches the worker first
     other = engine.submit(toy(pause=LONG, frames=4), viewer="other")
     with pytest.raises(EngineError, match="2 runs are waiting already"):
         engine.submit(toy(pause=LONG, frames=5), viewer="third")
