@@ -11,6 +11,7 @@ import numpy as np
 from app.charts import arrays, histories, style
 from app.charts.entry import Entry
 from app.charts.style import Panel
+from app.charts.theories import THEORIES, theory_of
 from ntk_core.experiments._any_cost_spec import DRAWS
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def facts(spec: Any, plan: Any) -> list[str]:
         networks = f"networks: gradient flow up to t = {spec.time:g}"
     return [
         f"depth {spec.depth} = weight matrices, {spec.activation}, β = {spec.beta:g}", _driven(spec), networks,
-        f"limit: gradient flow, its band of {DRAWS} draws of f₀", last, spec.precision,
+        f"{THEORIES[spec.kernel]}: gradient flow, its band of {DRAWS} draws of f₀", last, spec.precision,
     ]  # fmt: skip
 
 
@@ -95,11 +96,11 @@ def _function(entry: Entry, name: str, time: float, options: Mapping[str, Any]) 
     hover = "γ = %{x:.3f}<br>%{y:.3f}"
     edges = ("low", "high") if name == "f" else ("critic_low", "critic_high")
     low, high, middle = (change(_at(theory, key, time)) for key in (*edges, name))
-    traces = style.band(gamma, low, high, entry.named("limit: 10–90 %"), style.INK, 0.13)
+    traces = style.band(gamma, low, high, entry.named(f"{theory_of(entry)}: 10–90 %"), style.INK, 0.13)
     if entry.there(time):
         band = bool(options.get("band"))
         traces += histories.over_x(entry, gamma, change(entry.now(name, time)), hover, as_band=band)
-    label = entry.named("limit from f₀ = 0")
+    label = entry.named(f"{theory_of(entry)} from f₀ = 0")
     thick = {"width": 4, "opacity": 0.9, "hovertemplate": hover}
     return [*traces, style.line(gamma, middle, label, style.INK, **thick)]
 
@@ -134,9 +135,9 @@ def _decrease(entries: Sequence[Entry], time: float, options: Mapping[str, Any])
         traces += _slopes(entry, time)
     for entry in driven:
         moment, power, times = (entry.theory[key] for key in ("moment", "power", "times"))
-        name = entry.named(f"limit: {symbol.replace('_K', '<sub>K</sub>')}")
+        name = entry.named(f"{theory_of(entry)}: {symbol.replace('_K', '<sub>K</sub>')}")
         traces.append(style.line(moment, power, name, style.INK, width=4, opacity=0.9, hovertemplate=_T_HOVER))
-        fell = times, entry.theory["decrease"], entry.named("limit: −dC/dt")
+        fell = times, entry.theory["decrease"], entry.named(f"{theory_of(entry)}: −dC/dt")
         rings = style.points(*fell, style.INK, "circle", open=True, size=9, outline=1.5)
         traces.append(rings | {"hovertemplate": _T_HOVER})
     y = _decrease_axis(driven, time) if gradient else style.axis("−dC/dt")
@@ -187,9 +188,10 @@ def _movement(entries: Sequence[Entry], time: float, options: Mapping[str, Any])
             traces += _paths(entry, length, moved)
     for entry in entries:
         _, length = _until(entry.theory, "length", time)
-        name = entry.named("limit: Θ∞ stays put")
+        still = "limit: Θ∞" if entry.spec.kernel == "ntk" else f"{theory_of(entry)}:"
+        name = entry.named(f"{still} stays put")
         traces.append(style.line(length, 0 * length, name, style.INK, width=4, opacity=0.9, hoverinfo="skip"))
-        dot = style.points(length[-1:], [0.0], entry.named("limit, now"), style.INK, "circle", size=10)
+        dot = style.points(length[-1:], [0.0], entry.named(f"{theory_of(entry)}, now"), style.INK, "circle", size=10)
         traces.append(dot | {"showlegend": False, "hovertemplate": _M_HOVER})
     top = max([0.1, *(float(np.nanmax(arrays.numbers(t["y"]), initial=0.0)) for t in traces)])
     x = style.axis(LENGTH_AXIS, range=[-0.02 * reach, 1.05 * reach])
@@ -216,7 +218,7 @@ def _cost(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> 
     traces = histories.against_time(entries, "cost", time, hover, as_band=bool(options.get("band")), legend=True)
     for entry in entries:
         times, cost = entry.theory["moment"], entry.theory["cost"]
-        name = entry.named("limit from f₀ = 0")
+        name = entry.named(f"{theory_of(entry)} from f₀ = 0")
         traces.append(style.line(times, cost, name, style.INK, width=4, opacity=0.9, hovertemplate=hover))
     layout = histories.cost_layout(entries, time)
     layout["yaxis"]["title"]["text"] = COSTS[entries[0].spec.cost_name]

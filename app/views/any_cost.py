@@ -7,6 +7,7 @@ from typing import Any
 
 from app.controls.bounds import bounds
 from app.controls.forms import Control
+from app.controls.kernel import kernel_choice
 from app.controls.training import BAND, table
 from app.views import experiment_page
 from app.views.experiment_page import View
@@ -87,7 +88,7 @@ VIEW = View(
     "any_cost",
     TITLE,
     "Whatever drives it, a wide network follows its limiting kernel as long as the driving force stays bounded.",
-    tuple(_OWN.get(c.name, c) for c in table(DATA, (BAND,))),
+    tuple(_OWN.get(c.name, c) for c in table((*DATA, *kernel_choice(Spec)), (BAND,))),
     r"""
 Training moves the function by $\partial_t f_t = -\frac1N \Theta_t\, d_t$. Where $d$ is the gradient of a cost $C$ (for
 the logistic cost, for instance, $d_i = \sigma(f(x_i)) - p_i$) the cost falls at exactly the rate $\|d\|_K^2$, which is
@@ -96,8 +97,8 @@ $f_0 = 0$, the band is of 100 draws of $f_0$; both need only $\Theta_\infty$, al
 
 Theorem 2 asks nothing more of $d_t$ than that $\int_0^T |d_t|\,dt$ stays bounded as the width grows: the kernel then
 stays put, even if $d_t$ is no gradient and comes from another network, as in adversarial training. Two players here:
-$f$ lowers and $h$ raises $\langle h, f - y\rangle - \frac{\rho}{2}|h|^2$. Jacot, Gabriel & Hongler 2018, sections 3
-and 4.2.
+$f$ lowers and $h$ raises $\langle h, f - y\rangle - \frac{\rho}{2}|h|^2$. Choose another kernel for the theory, and the
+thick curves follow its equation; networks follow the NTK's. Jacot, Gabriel & Hongler 2018, sections 3 and 4.2.
 """,
     start=lambda count: count - 1,
 )

@@ -12,6 +12,7 @@ from torch import Tensor
 from ntk_core import data
 from ntk_core.experiments import _any_cost_drive as drive
 from ntk_core.experiments import _common as common
+from ntk_core.experiments import _kernel_choice as choice
 from ntk_core.experiments._any_cost_spec import DRAWS, training_set
 from ntk_core.limit.descent import Path, direction_descent
 from ntk_core.limit.function_ode import Budget
@@ -21,6 +22,7 @@ from ntk_core.runs.arrays import Labelled, labelled
 
 if TYPE_CHECKING:
     from ntk_core.experiments._any_cost_spec import Spec
+    from ntk_core.limit.kernel_functions import Kernel
 
 TOLERANCE, DRAWN = 1e-8, 1e-4  # of the path from f_0 = 0, and of the draws
 BUDGET, DRAWN_BUDGET = Budget(3000, 1e4), Budget(600, 1e4)  # a second or two, then a sentence
@@ -29,12 +31,12 @@ MOMENT = 3e-4  # relative time to either side over which the cost's decrease is 
 
 
 class Limit(NamedTuple):
-    """Kernels of the limit on N training points and M points of the circle, and draws of the initial function."""
+    """What drives the limit on N training points and M points of the circle, and draws of the initial function."""
 
-    train: Tensor  # Theta(X, X), (N, N)
-    cross: Tensor  # Theta(x, X), (M, N)
+    train: Tensor  # K(X, X), (N, N): the NTK, or the kernel in its place
+    cross: Tensor  # K(x, X), (M, N)
     draws: Tensor  # f_0 on both, (DRAWS, N + M, n_out)
-    largest: float  # eigenvalue of Theta(X, X)/N
+    largest: float  # eigenvalue of K(X, X)/N
 
 
 class Found(NamedTuple):
@@ -45,8 +47,8 @@ class Found(NamedTuple):
 
 
 def largest_eigenvalue(spec: Spec) -> float:
-    """Of Theta(X, X)/N, which bounds the learning rate."""
-    return _of(spec).largest
+    """Of Theta(X, X)/N, which bounds the networks' learning rate, whatever drives the theory."""
+    return _of(choice.without(spec)).largest
 
 
 def limit_paths(spec: Spec) -> Found:
@@ -137,17 +139,20 @@ def _powers(spec: Spec, limit: Limit, path: Path, y: Tensor, at: np.ndarray) -> 
 
 
 def _of(spec: Spec) -> Limit:
-    return _cached_limit(common.net_of(spec), spec.n_train, spec.angles, spec.n_out)
+    net = common.net_of(spec)
+    driving = choice.driving(spec, common.limit_of(net, 2))
+    return _cached_limit(net, spec.n_train, spec.angles, spec.n_out, driving)
 
 
 @lru_cache(maxsize=8)
-def _cached_limit(net: common.Net, n_train: int, angles: int, n_out: int) -> Limit:
+def _cached_limit(net: common.Net, n_train: int, angles: int, n_out: int, driving: Kernel | None) -> Limit:
     X, grid = data.circle(data.even_angles(n_train)), data.circle(data.angle_grid(angles))
     everywhere = torch.from_numpy(np.concatenate([X, grid]))
     kernels = limiting_kernels(common.limit_of(net, 2), everywhere)
     values, modes = torch.linalg.eigh(kernels.nngp)
     noise = torch.from_numpy(np.random.default_rng(0).standard_normal((DRAWS, len(everywhere), n_out)))
     draws = (modes * values.clamp_min(0.0).sqrt()) @ noise
-    train = kernels.ntk[:n_train, :n_train]
+    columns = kernels.ntk[:, :n_train] if driving is None else driving(everywhere, everywhere[:n_train])
+    train = columns[:n_train]
     largest = float(torch.linalg.eigvalsh(train)[-1]) / n_train
-    return Limit(train, kernels.ntk[n_train:, :n_train], draws, largest)
+    return Limit(train, columns[n_train:], draws, largest)

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from ntk_core import data
 from ntk_core.directions import LONGEST, Formula
+from ntk_core.experiments import _kernel_choice as choice
 from ntk_core.runs.spec import TrainingSpec, Width
 
 Drive = Literal["squared", "logistic", "huber", "cross_entropy", "direction", "players"]
@@ -44,6 +45,9 @@ class Spec(TrainingSpec):
     n_train: int = Field(8, ge=1, le=32, description="training points, evenly spaced")
     target: Target = Field("sine", description="target at these points; its sign where the cost wants classes")
     angles: int = Field(121, ge=3, le=401, description="points of the curves, from -pi to pi")
+    kernel: choice.KernelName = "ntk"
+    length: choice.Length = 1.0
+    nu: choice.Nu = 1.5
 
     @model_validator(mode="after")
     def _check_drive(self) -> Spec:

@@ -2,7 +2,7 @@
 
 Points on the circle. Networks are driven by the gradient of a cost (section 3), by a direction d_t as a formula, or by
 each other in a game of two players; while the integral of |d_t| stays bounded the limit is df/dt = -Theta_inf/N d_t
-(section 4.2, theorem 2).
+(section 4.2, theorem 2). Another kernel may take the NTK's place in the theory: `kernel`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ntk_core import data
 from ntk_core.experiments import _common as common
+from ntk_core.experiments import _kernel_choice as choice
 from ntk_core.experiments._any_cost_spec import DRAWS, Spec, training_set
 from ntk_core.runs.arrays import labelled
 from ntk_core.runs.parts import Part, spread
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from ntk_core.runs.parts import Unit
     from ntk_core.runs.plan import Plan
 
-__all__ = ["Spec", "parts", "plan", "run", "schema", "sketch", "theory"]
+__all__ = ["Spec", "parts", "plan", "run", "schema", "sketch", "theory", "trained"]
 
 
 def theory(spec: Spec) -> Theory:
@@ -76,9 +77,14 @@ def schema(spec: Spec) -> Schema:
     return Schema(found.coords, {**found.variables, "cost": cost}, found.cells)
 
 
+def trained(spec: Spec) -> Spec:
+    """The spec of the same networks beside the NTK: what drives the theory is nothing to them."""
+    return choice.without(spec)
+
+
 def sketch(spec: Spec) -> Spec:
     """The same networks before training."""
-    return common.before_training(spec)
+    return common.before_training(trained(spec))
 
 
 def parts(spec: Spec, plan: Plan, workers: int) -> tuple[Part, ...]:

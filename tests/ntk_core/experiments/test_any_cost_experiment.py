@@ -59,6 +59,44 @@ def test_a_logistic_limit_is_its_equation_in_small_steps():
     assert theory["length"][-1] == pytest.approx(length, rel=1e-5)
 
 
+def rbf(A, B, length):
+    return np.exp(-(np.linalg.norm(A[:, None] - B[None], axis=-1) ** 2) / (2 * length**2))
+
+
+def test_squared_error_under_another_kernel_is_its_exponential():
+    spec = page.Spec(drive="squared", kernel="rbf", length=0.6, n_train=7, target="bump")
+    theory = page.theory(spec)
+    gamma, y = page.training_set(spec)
+    X, grid = data.circle(gamma), data.circle(theory["gamma"])
+    K, k = rbf(X, X, 0.6), rbf(grid, X, 0.6)
+    for j, t in enumerate(spec.times):
+        mean = k @ np.linalg.solve(K, y - expm(-t * K / 7) @ y)
+        np.testing.assert_allclose(theory["f"][j], mean[:, 0], atol=1e-6)
+    assert theory.info["largest_eigenvalue"] == pytest.approx(np.linalg.eigvalsh(K / 7)[-1])
+
+
+def test_a_logistic_limit_under_another_kernel_is_its_equation_in_small_steps():
+    spec = page.Spec(time=20.0, learning_rate=1.0, snapshots=3, kernel="rbf", length=0.8)
+    X, y, f = data.circle(page.training_set(spec).gamma), page.training_set(spec).targets, np.zeros((8, 1))
+    K = rbf(X, X, 0.8) / 8
+    d = lambda f: 1 / (1 + np.exp(-f)) - (1 + y) / 2  # noqa: E731
+    for _ in range(4000):
+        f = f - 0.005 * K @ d(f - 0.0025 * K @ d(f))
+    assert page.theory(spec)["cost"][-1] == pytest.approx(np.mean(np.log1p(np.exp(-y * f))), rel=1e-6)
+
+
+@pytest.mark.parametrize("drive", DRIVES)
+def test_networks_start_and_train_alike_whatever_drives_the_theory(drive):
+    one, other = page.Spec(drive=drive), page.Spec(drive=drive, kernel="matern", length=0.4, nu=2.5)
+    assert experiments.trained(other) == one != other
+    assert page.sketch(other) == page.sketch(one)
+    assert page.plan(other).warnings == page.plan(one).warnings
+    ours, theirs = page.theory(one), page.theory(other)
+    for edge in ("low", "high"):  # the band begins at the networks' f_0
+        np.testing.assert_array_equal(ours[edge][0], theirs[edge][0])
+    assert not np.allclose(ours["f"][-1], theirs["f"][-1], atol=1e-3)
+
+
 def test_a_logistic_limit_is_what_wide_networks_do():
     """Networks of width 4,000 start from f_0 and not from 0; their mean does within its standard error."""
     spec = page.Spec(
