@@ -15,23 +15,23 @@ function mount(root) {
   root.innerHTML = `
     <div class="ntk-panels"></div>
     <div class="ntk-deck">
-      <div class="ntk-bar" role="group" aria-label="Time shown">
-        <button type="button" class="ntk-play" aria-label="Play">▶</button>
-        <input type="range" class="ntk-time" min="0" max="0" step="1" aria-label="Time shown" />
-        <output class="ntk-clock" aria-live="off"></output>
-        <button type="button" class="ntk-now" aria-pressed="true" title="Follow the newest moment">live</button>
-        <details class="ntk-download" hidden><summary>Download</summary><div class="ntk-menu"></div></details>
-      </div>
-      <div class="ntk-words">
+      <div class="ntk-controls">
+        <div class="ntk-bar" role="group" aria-label="Time shown">
+          <button type="button" class="ntk-play" aria-label="Play">▶</button>
+          <input type="range" class="ntk-time" min="0" max="0" step="1" aria-label="Time shown" />
+          <output class="ntk-clock" aria-live="off"></output>
+          <button type="button" class="ntk-now" aria-pressed="true" title="Follow the newest moment">live</button>
+          <details class="ntk-download" hidden><summary>Download</summary><div class="ntk-menu"></div></details>
+        </div>
         <div class="ntk-status" hidden>
           <progress max="1" value="0" aria-label="Progress of training"></progress>
           <span class="ntk-message"></span>
           <button type="button" class="ntk-stop">Stop</button>
           <button type="button" class="ntk-retry" hidden>Reconnect</button>
         </div>
-        <div class="ntk-summary"></div>
-        <div class="ntk-facts"></div>
       </div>
+      <div class="ntk-summary"></div>
+      <div class="ntk-facts"></div>
       <div class="ntk-spoken" role="status"></div>
     </div>`
   const find = (name) => root.querySelector(".ntk-" + name)

@@ -22,12 +22,7 @@ FULL = {
     "conditioning": "conditioning",
     "lazy": "lazy?widths=16,32,64&time=20",
 }
-PLAIN = (
-    "home",
-    "circle",
-    "function_space",
-    "components",
-)  # read by axe in light too: the others are alike
+PLAIN = ("home", "circle", "function_space", "components")  # read by axe in light too: the others are alike
 THEORY_ALONE = ("random_functions", "conditioning")
 SIZES = ((1440, 900), (1024, 768), (768, 1024), (390, 844))
 LEAST = 180  # pixels of plot, either way
@@ -55,7 +50,9 @@ FAULTS = """(least) => {
     }
     if (!figure.querySelector(".ntk-legend button")) say("no legend")
   }
-  for (const e of document.querySelectorAll(".stMain, .ntk-live, .ntk-panel, .ntk-deck, .ntk-bar, .stMain button"))
+  const stuck = [...document.querySelectorAll(".ntk-deck, .ntk-controls")].map((e) => box(e).height)
+  if (Math.max(...stuck) > innerHeight / 4) faults.push(`${Math.max(...stuck)} px stay over the panels`)
+  for (const e of document.querySelectorAll(".stMain, .ntk-live, .ntk-panel, .ntk-deck, .ntk-controls, .ntk-bar, .stMain button"))
     if (e.scrollWidth > e.clientWidth + 1) faults.push(`too wide: ${e.className} ${e.textContent.slice(0, 40)}`)
   if (document.documentElement.scrollWidth > innerWidth) faults.push("scrolls sideways")
   return faults
