@@ -52,7 +52,8 @@ FAULTS = """(least) => {
   }
   const stuck = [...document.querySelectorAll(".ntk-deck, .ntk-controls")].map((e) => box(e).height)
   if (Math.max(...stuck) > innerHeight / 4) faults.push(`${Math.max(...stuck)} px stay over the panels`)
-  for (const e of document.querySelectorAll(".stMain, .ntk-live, .ntk-panel, .ntk-deck, .ntk-controls, .ntk-bar, .stMain button"))
+  const whole = ".stMain, .ntk-live, .ntk-panel, .ntk-deck, .ntk-controls, .ntk-bar, .stMain button"
+  for (const e of document.querySelectorAll(whole))
     if (e.scrollWidth > e.clientWidth + 1) faults.push(`too wide: ${e.className} ${e.textContent.slice(0, 40)}`)
   if (document.documentElement.scrollWidth > innerWidth) faults.push("scrolls sideways")
   return faults
