@@ -172,3 +172,17 @@ def wave_expectation(k: float, q_u: float, q_v: float, cov: float, cosine: bool 
         u, v, c, square = mpmath.mpf(q_u), mpmath.mpf(q_v), mpmath.mpf(cov), mpmath.mpf(k) ** 2
         near, far = (mpmath.exp(-square * (u + v - sign * 2 * c) / 2) for sign in (1, -1))
         return float((near + far if cosine else near - far) / 2)
+
+
+def whitened_square(curves: np.ndarray, mean: np.ndarray, cov: np.ndarray, points: int) -> float:
+    """Sum of squares of draws (draw, x) whitened at the `points` inputs that tell most (the pivots of Cholesky).
+
+    For draws from N(mean, cov) it is chi-squared with draws * points degrees of freedom, so mean, spread and
+    correlations are tested at once, at a level that is known.
+    """
+    left, chosen = cov.copy(), []
+    for _ in range(points):
+        chosen.append(int(np.diag(left).argmax()))
+        left = left - np.outer(left[:, chosen[-1]], left[chosen[-1]]) / left[chosen[-1], chosen[-1]]
+    root = np.linalg.cholesky(cov[np.ix_(chosen, chosen)])
+    return float((np.linalg.solve(root, (curves - mean)[:, chosen].T) ** 2).sum())

@@ -51,7 +51,8 @@ def test_steps_are_gradient_descent(activation, momentum, n_out):
 
 
 def compare(activation, y, time, rule, tolerance=0.01, order=None, cost="squared", n_out=1, **options):
-    """Error of f and of the kernel's change by leaps, relative to the change since t = 0; and the number of leaps."""
+    """Error of f and of the kernel's change by leaps, relative to the change since t = 0; the leaps' last state, and
+    each seed's errors of f (root mean square) and of the kernel (relative), as the state estimates them."""
     outcome = {}
     for method in ("steps", "leaps"):
         net = network(activation, n_out=n_out)
@@ -64,28 +65,35 @@ def compare(activation, y, time, rule, tolerance=0.01, order=None, cost="squared
         float((f2 - f).norm() / (f - f0).norm()),
         float((k2 - k).norm() / (k - k0).norm()),
         state,
+        (
+            (f2 - f).square().mean((1, 2)).sqrt(),
+            torch.stack([(b - a).norm() / a.norm() for a, b in zip(k, k2, strict=True)]),
+        ),
     )
 
 
 @pytest.mark.parametrize(
     ("activation", "rule", "time", "most"),
     [
-        ("relu", GradientDescent(1.0), 200.0, 0.12),
-        ("tanh", GradientDescent(1.0), 200.0, 0.01),
-        ("relu", GradientDescent(0.25), 100.0, 0.12),
+        ("relu", GradientDescent(1.0), 200.0, 0.11),
+        ("tanh", GradientDescent(1.0), 200.0, 0.005),
+        ("relu", GradientDescent(0.25), 100.0, 0.11),
         ("relu", Momentum(0.5, 0.9), 60.0, 0.25),
-        ("tanh", Momentum(0.5, 0.9), 60.0, 0.1),
+        ("tanh", Momentum(0.5, 0.9), 60.0, 0.09),
     ],
     ids=str,
 )
 def test_leaps_follow_the_steps(activation, rule, time, most):
-    f, kernel, state = compare(activation, Y[:, 0], time, rule)
-    assert f < 0.01
+    """`most` is of the kernel's change, which at this width is a quarter of the kernel."""
+    f, kernel, state, (of_f, of_kernel) = compare(activation, Y[:, 0], time, rule)
+    assert f < 0.002
     assert kernel < most
-    assert state.leaps.max() < 45
+    assert (of_f < state.error).all()
+    assert (of_kernel < state.kernel_error).all()
+    assert (state.kernel_error < 30 * of_kernel).all()
+    assert state.leaps.max() < 30
     assert state.steps == round(time / rule.rate)
-    assert state.error.min() > 0
-    assert state.error.max() < 0.1
+    assert state.error.max() < 0.02
 
 
 def test_a_smaller_tolerance_is_more_accurate():
@@ -96,14 +104,14 @@ def test_a_smaller_tolerance_is_more_accurate():
 
 
 def test_several_outputs_leap_with_the_full_kernel():
-    f, _, state = compare("relu", Y, 200.0, GradientDescent(1.0), n_out=3)
+    f, _, state, _ = compare("relu", Y, 200.0, GradientDescent(1.0), n_out=3)
     assert f < 0.01
     assert state.leaps.max() < 40
 
 
 @pytest.mark.parametrize(("cost", "y"), [("logistic", 2.0 * (GAMMA > 0) - 1), ("huber", 3 * GAMMA.sin())])
 def test_other_costs_are_linearized_at_every_leap(cost, y):
-    f, _, state = compare("relu", y.double(), 100.0, GradientDescent(1.0), cost=cost)
+    f, _, state, _ = compare("relu", y.double(), 100.0, GradientDescent(1.0), cost=cost)
     assert f < 0.02
     assert state.leaps.max() < 60
 
