@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from ntk_core import Architecture, Network, data, experiments, limiting_kernels
-from ntk_core.experiments import laws
+from ntk_core.experiments import circle, laws
 from ntk_core.finite.laws import fit_slope
 from ntk_core.finite.second_moments import exact_moments
 from ntk_core.runs.parts import Part
@@ -56,6 +56,22 @@ def test_outputs_and_the_kernel_between_them():
     K = network.tangent_kernel(X0)[0, 0].numpy()
     mixed = math.sqrt(np.mean(K[~np.eye(3, dtype=bool)] ** 2)) / float(limit.ntk)
     assert result["mixed"][0, 0, 4] == pytest.approx(mixed, rel=1e-3)
+
+
+@pytest.mark.parametrize("beta", [0.0, 1.0])
+def test_the_kernel_between_outputs_vanishes_like_one_over_the_root_of_n(beta):
+    """Theta = Theta_inf (x) Id for several outputs (theorem 1): the blocks off the diagonal fall like n^(-1/2)."""
+    spec = laws.Spec(measure="outputs", outputs=3, widths=(32, 64, 128, 256), depths=(3,), seeds=300, beta=beta)
+    mixed = np.sqrt((experiments.compute(spec)["mixed"][:, 0] ** 2).mean(1))
+    assert fit_slope(spec.widths, mixed).slope == pytest.approx(-0.5, abs=0.07)
+
+
+def test_the_mean_kernel_inflates_like_one_over_n():
+    """Ten networks tell each mean within a sixth, so their slope within 0.11: twice that is allowed."""
+    spec = circle.Spec(widths=(64, 128, 256, 512), seeds=10, n_train=20, time=100, snapshots=2, angles=9, device="cpu")
+    peak = experiments.compute(spec)["peak"]
+    slope = fit_slope(spec.widths, (peak[-1] / peak[0] - 1).mean(1)).slope
+    assert slope == pytest.approx(-1.0, abs=0.22)
 
 
 @pytest.mark.parametrize(("activation", "beta"), [("relu", 0.0), ("tanh", 0.3)])
