@@ -20,7 +20,7 @@ SECTIONS = {
     "peers": "Against peers",
     "limits": "Primitives against the machine's limit",
     "scaling": "Scaling",
-    "pages": "What pages cost the web process",
+    "pages": "What pages cost the web process and its visitors",
     "paper": "The paper's numbers",
     "cuda": "CUDA",
 }

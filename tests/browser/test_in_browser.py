@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import time
 
 import pytest
 from playwright.sync_api import expect
@@ -244,16 +243,6 @@ def test_a_hostile_link_gets_one_sentence(open_page):
     expect(alert).to_have_count(1)
     expect(alert).to_contain_text("beta: must be a finite number")
     plot(page, "kernel")
-
-
-def test_the_first_meaningful_paint_is_quick_once_warm(open_page):
-    open_page("circle?widths=32&seeds=2").locator(".ntk-plot .main-svg").first.wait_for()
-    started = time.monotonic()
-    page = open_page("circle?widths=32&seeds=2")
-    expect(page.get_by_role("heading", name="Kernel on the circle")).to_be_visible()
-    spent = time.monotonic() - started
-    print(f"first meaningful paint after {spent:.2f} s")
-    assert spent < 3 * 3  # the target is 3 s on an idle machine; others may be testing on this one
 
 
 def test_a_direction_is_followed_and_a_bad_one_gets_a_sentence_beside_the_same_picture(open_page):
