@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from app.charts import arrays, style
+from app.charts import arrays, law_marks, style
 from app.charts.entry import Entry
+from app.charts.law_marks import Dots
 
 Figure = dict[str, Any]
 Draw = Callable[[Sequence[Entry], float, Mapping[str, Any]], Figure]
-NOT_YET = "Train, and the points appear here"
 RATIO_AXIS = "(L − 1) / n, hidden layers over width"
-
-
-class Dots(NamedTuple):
-    """Points of one depth with their 95 % intervals, NaN where there is nothing yet."""
-
-    value: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
 
 
 def spread(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> Figure:
@@ -42,7 +33,7 @@ def ratio(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> 
                 traces.append(_dashed((L - 1) / n, curve, f"{name}: exact", colour))
             dots = _variances(entry, j)
             at = (L - 1) / np.array(entry.spec.widths, float)
-            traces += marks(at, dots, name, colour, j, showlegend=not exact)
+            traces += law_marks.marks(at, dots, name, colour, j, showlegend=not exact)
     x = style.log_axis(RATIO_AXIS, [1e-4, 1.0])
     return _figure(traces, x, "Var / mean² of Θ₀(x₀, x₀)")
 
@@ -53,10 +44,10 @@ def mean(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> F
     for entry in entries:
         for j, L in enumerate(entry.spec.depths):
             dots = _means(entry, "kernel", j)
-            traces += marks(np.array(entry.spec.widths), dots, entry.named(f"L = {L}"), _colour(entry, j), j)
+            traces += law_marks.marks(np.array(entry.spec.widths), dots, entry.named(f"L = {L}"), _colour(entry, j), j)
     y = style.axis("mean of Θ₀(x₀, x₀) over its limit")
     if not traces:
-        return style.empty(NOT_YET, _width_axis(entries), y)
+        return style.empty(law_marks.NOT_YET, _width_axis(entries), y)
     ends = np.array([min(e.spec.widths[0] for e in entries) / 2, 2 * max(max(e.spec.widths) for e in entries)])
     traces.append(style.line(ends, [1.0, 1.0], "limit Θ∞", style.INK, width=3, hoverinfo="skip"))
     return {"data": traces, "layout": style.layout(_width_axis(entries), y)}
@@ -167,16 +158,16 @@ def _laws(
             traces += known
             if not np.isfinite(dots.value).any():
                 continue
-            name = entry.named(f"L = {L}{fitted_slope(n, dots.value)}")
-            traces += [] if known else [guide(n, dots.value, slope, colour)]
-            traces += marks(n, dots, name, colour, j)
+            name = entry.named(f"L = {L}{law_marks.fitted_slope(n, dots.value)}")
+            traces += [] if known else [law_marks.guide(n, dots.value, slope, colour)]
+            traces += law_marks.marks(n, dots, name, colour, j)
     return _figure(traces, _width_axis(entries), title)
 
 
 def _figure(traces: list[Figure], x: dict[str, Any], title: str) -> Figure:
     shown = [arrays.numbers(trace["y"]) for trace in traces]
     if not shown:
-        return style.empty(NOT_YET, x, style.log_axis(title))
+        return style.empty(law_marks.NOT_YET, x, style.log_axis(title))
     return {"data": traces, "layout": style.layout(x, style.log_axis(title, np.concatenate(shown)))}
 
 
@@ -213,7 +204,7 @@ def _verdicts(entries: Sequence[Entry], test: str, share: float, title: str) -> 
                     verdict = getattr(gaussian_outputs, test)(f, 1.0)
                     reach = 1.96 * verdict.error
                     found[:, i] = verdict.effect, verdict.effect - reach, verdict.effect + reach
-            traces += marks(np.array(entry.spec.widths), Dots(*found), name, colour, j, showlegend=not exact)
+            traces += law_marks.marks(np.array(entry.spec.widths), Dots(*found), name, colour, j, showlegend=not exact)
         least = entry.theory.info[f"detectable_{'kurtosis' if test == 'normality' else 'correlation'}"]
         name = entry.named(f"found 9 times in 10 above {least:.2g}")
         traces.append(style.line(ends, [least, least], name, style.MUTED, dash="dot", hoverinfo="skip"))
@@ -235,47 +226,8 @@ def _finite_correlations(entry: Entry, a: int, colour: str) -> list[Figure]:
     return []
 
 
-def marks(x: np.ndarray, dots: Dots, name: str, colour: str, j: int, **more: Any) -> list[Figure]:
-    """Points with intervals, at the places where there is something."""
-    there = np.isfinite(dots.value)
-    if not there.any():
-        return []
-    value, low, high = (part[there] for part in dots)
-    marks = style.points(x[there], value, name, colour, style.MARKERS[j % 6], **more)
-    marks["error_y"] = {
-        "type": "data", "symmetric": False, "array": _finite(high - value), "arrayminus": _finite(value - low),
-        "color": colour, "thickness": 1.2, "width": 3,
-    }  # fmt: skip
-    marks["hovertemplate"] = "%{x:.4g}: %{y:.4g}<extra>" + name + "</extra>"
-    return [marks]
-
-
-def _finite(reach: np.ndarray) -> list[float]:
-    return [float(r) if math.isfinite(r) else 0.0 for r in reach]
-
-
-def guide(n: np.ndarray, values: np.ndarray, slope: float, colour: str) -> Figure:
-    """A line of the law's slope through the middle of the points."""
-    good = np.isfinite(values) & (values > 0)
-    middle = np.exp(np.mean(np.log(values[good]) - slope * np.log(n[good]))) if good.any() else 1.0
-    ends = np.array([n.min() / 1.5, n.max() * 1.5])
-    name = f"slope {slope:g}".replace("-", "−")
-    return style.line(ends, middle * ends**slope, name, colour, dash="dot", width=1, hoverinfo="skip", showlegend=False)
-
-
 def _dashed(x: Any, y: Any, name: str, colour: str) -> Figure:
     return style.line(x, y, name, colour, dash="dash", hovertemplate="%{x:.4g}: %{y:.4g}<extra>" + name + "</extra>")
-
-
-def fitted_slope(n: np.ndarray, values: np.ndarray) -> str:
-    """The fitted slope with its 95 % interval, in words; nothing where there are too few points."""
-    from ntk_core.finite.laws import fit_slope
-
-    good = np.isfinite(values) & (values > 0)
-    if good.sum() < 3:
-        return ""
-    fit = fit_slope(n[good], values[good])
-    return f": slope {fit.slope:.2f} ({fit.low:.2f} to {fit.high:.2f})".replace("-", "−")
 
 
 def _numbers(entry: Entry, name: str, i: int, j: int) -> np.ndarray:
@@ -310,22 +262,11 @@ def _roots(dots: Dots) -> Dots:
     return Dots(*(np.sqrt(part) for part in dots))
 
 
-def interval(values: np.ndarray) -> tuple[float, float, float]:
-    """Mean of finite numbers with Student's 95 % interval, NaN without numbers."""
-    from scipy import stats
-
-    if not len(values):
-        return math.nan, math.nan, math.nan
-    middle, S = float(values.mean()), len(values)
-    reach = float(stats.t.ppf(0.975, S - 1) * values.std(ddof=1)) / math.sqrt(S) if S > 1 else 0.0
-    return middle, middle - reach, middle + reach
-
-
 def _means(entry: Entry, name: str, j: int) -> Dots:
     """Means over seeds of one depth, by width, with Student's intervals."""
     found = np.full((3, len(entry.spec.widths)), np.nan)
     for i in range(len(entry.spec.widths)):
-        found[:, i] = interval(_numbers(entry, name, i, j))
+        found[:, i] = law_marks.interval(_numbers(entry, name, i, j))
     return Dots(*found)
 
 

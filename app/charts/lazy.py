@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from app.charts import arrays, style
-from app.charts import law_pictures as pictures
+from app.charts import arrays, law_marks, style
 from app.charts.entry import Entry
 from app.charts.style import Panel
 
@@ -188,7 +187,7 @@ def _law(entries: Sequence[Entry], time: float, variable: str, title: str) -> Fi
 def _why_empty(entries: Sequence[Entry], time: float) -> str:
     there = [entry for entry in entries if entry.there(time)]
     if not there:
-        return pictures.NOT_YET
+        return law_marks.NOT_YET
     lost = any((entry.now("diverged", time) > 0).any() for entry in there)
     return "Every network has diverged" if lost else "Nothing has moved yet"
 
@@ -226,17 +225,17 @@ def _series(
     if not entry.there(time):
         return []
     values = entry.now(variable, time)
-    found = [pictures.interval(v[np.isfinite(v)].astype(float)) for v in (values[place] for place in places)]
-    dots = pictures.Dots(*np.array(found).T)
+    found = [law_marks.interval(v[np.isfinite(v)].astype(float)) for v in (values[place] for place in places)]
+    dots = law_marks.Dots(*np.array(found).T)
     dots = dots._replace(value=np.where(dots.value > 0, dots.value, np.nan))
     if not np.isfinite(dots.value).any():
         return []
     at, colour = np.array(x, float), style.COLOURS[(entry.first + k) % 6]
     order = np.argsort(at)
-    at, dots = at[order], pictures.Dots(*(part[order] for part in dots))
-    words = entry.named(name) + pictures.fitted_slope(at, dots.value)
-    guide = [pictures.guide(at, dots.value, slope, colour)] if np.isfinite(dots.value).sum() > 1 else []
-    return [*guide, *pictures.marks(at, dots, words, colour, k, **look)]
+    at, dots = at[order], law_marks.Dots(*(part[order] for part in dots))
+    words = entry.named(name) + law_marks.fitted_slope(at, dots.value)
+    guide = [law_marks.guide(at, dots.value, slope, colour)] if np.isfinite(dots.value).sum() > 1 else []
+    return [*guide, *law_marks.marks(at, dots, words, colour, k, **look)]
 
 
 def _alignment(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> Figure:
