@@ -15,16 +15,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from ntk_core.data.decoding import decode
 from ntk_core.data.separators import NAMES, cells_of, choose_separator
 
-MAX_BYTES = 20_000_000
 MAX_ROWS = 100_000
 MAX_COLUMNS = 4_096
 MAX_WORDS = 1_000  # different words in a column of classes; beyond, it is prose
 LONGEST_WORD = 200  # characters of a class's name
-
-BINARY = {b"PK\x03\x04": "a spreadsheet or zip file", b"\x1f\x8b": "a gzip file", b"%PDF": "a PDF file"}
-BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 
 
 @dataclass
@@ -106,43 +103,6 @@ def parse(content: bytes | str, *, separator: str | None = None, header: bool | 
     for line, cells in rows:
         reader.take(line, cells)
     return reader.table()
-
-
-def decode(content: bytes | str) -> str:
-    """The text of a file; a ValueError where it is too large or no text."""
-    size = len(content)
-    if size > MAX_BYTES:
-        raise ValueError(f"table: it has {size / 1e6:.1f} MB; at most {MAX_BYTES / 1e6:.0f} MB are allowed")
-    if isinstance(content, str):
-        text = content.removeprefix("\ufeff")
-    else:
-        for start, what in BINARY.items():
-            if content.startswith(start):
-                raise ValueError(f"table: this is {what}; save the table as CSV (plain text) and try again")
-        text = _decoded(content)
-    odd = next((c for c in text if ord(c) < 32 and c not in "\t\r\n\f\v"), None)
-    if odd is not None:
-        line = text.count("\n", 0, text.index(odd)) + 1
-        raise ValueError(
-            f"table: line {line} holds the control character {odd!r}, so this is no text or of another encoding; "
-            f"save it as UTF-8"
-        )
-    return text
-
-
-def _decoded(content: bytes) -> str:
-    for mark, encoding in BYTE_ORDER_MARKS:
-        if content.startswith(mark):
-            try:
-                return content.decode(encoding)
-            except UnicodeDecodeError as error:
-                raise ValueError(
-                    f"table: it begins as {encoding.removesuffix('-sig').upper()} and is not; save it as UTF-8"
-                ) from error
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")  # every byte is a letter there
 
 
 def _rows(lines: Sequence[str], separator: str) -> Iterator[tuple[int, list[str]]]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ntk_core.data import choose, parsing
+from ntk_core.data import choose, decoding, parsing
 from ntk_core.data.parsing import parse
 
 
@@ -119,7 +119,7 @@ def test_a_bad_cell_is_its_columns_problem(cell, problem):
         (b"x,y\n1,\x002\n", "line 2 holds the control character"),
         ("x,y\n1,2\n3,4\n".encode("utf-16-le"), "control character"),
         (b"\xff\xfex,y", "begins as UTF-16 and is not"),
-        (b"x" * (parsing.MAX_BYTES + 1), r"^table: it has 20\.0 MB; at most 20 MB"),
+        (b"x" * (decoding.MAX_BYTES + 1), r"^table: it has 20\.0 MB; at most 20 MB"),
         (",".join(["0"] * 10_000).encode() + b"\n", "line 1 has 10,000 columns; at most 4,096"),
         (b"1\n" * (parsing.MAX_ROWS + 2), "more than 100,000 rows"),
     ],
