@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ntk_core.runs import machine
 from ntk_core.runs.counts import TrainingCost
+from ntk_core.runs.expected import expected_seconds
 from ntk_core.runs.machine import Speeds
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def _in_batches(cost: TrainingCost, seeds: int, pieces: int, nominal: Speeds) ->
 
 def _group(cost: TrainingCost, speeds: Speeds) -> GroupPlan:
     size = cost.persistent_bytes() * cost.spec.seeds
-    return GroupPlan(cost.width, cost.method, cost.weights, cost.batch, size, cost.seconds(speeds))
+    return GroupPlan(cost.width, cost.method, cost.weights, cost.batch, size, expected_seconds(cost, speeds))
 
 
 def _device(device: str) -> str:
