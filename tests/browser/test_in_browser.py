@@ -18,7 +18,7 @@ SMALL = {
 }
 MAIN = {"circle": "kernel", "function_space": "f", "components": "g"}
 # Long enough to be stopped: many steps of a network that is wide for them.
-LONG = "widths=1000&seeds=20&time=20000&snapshots=200&method=steps&weights=dense"
+LONG = "widths=1000&seeds=20&time=5000&snapshots=200&method=steps&weights=dense"
 
 TOO_WIDE = """() => [...document.querySelectorAll(".stMain, .stMain section, .ntk-live, .ntk-panel, .ntk-deck")]
   .filter((e) => e.scrollWidth > e.clientWidth + 1 || e.getBoundingClientRect().right > innerWidth + 1)
