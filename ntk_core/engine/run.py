@@ -166,12 +166,15 @@ class Run:
                 self._listeners.pop(event, None)
 
     async def changes(self) -> AsyncIterator[int]:
-        """Yields the version now and after every change, until the run has ended."""
+        """Yields the version now and after every change, each once, until the run has ended."""
+        last = None
         with self.listening() as event:
             while True:
                 event.clear()
-                final = self.final
-                yield self.version
+                with self._changed:
+                    final, version = self.final, self.version
+                if version != last:  # of two changes at once, the second's call comes when both were seen
+                    yield (last := version)
                 if final:
                     return
                 await event.wait()

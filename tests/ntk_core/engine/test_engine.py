@@ -46,6 +46,23 @@ def starts(trace: Path) -> int:
 # Streaming
 
 
+def test_changes_at_the_same_moment_are_told_once(engine, toy):
+    run = engine.submit(toy(frames=1, pause=0.5))
+
+    async def follow():
+        seen = []
+        async for version in run.changes():
+            seen.append(version)
+            if len(seen) == 1:  # the second comes when the first has woken this loop, which then sees both
+                run.remark("one")
+                asyncio.get_running_loop().call_soon(run.remark, "two")
+        return seen
+
+    versions = asyncio.run(asyncio.wait_for(follow(), PATIENCE))
+    assert versions == sorted(set(versions))
+    assert run.state == "finished"
+
+
 def test_increments_arrive_one_by_one_in_order(engine, toy):
     run = engine.submit(toy(frames=6, pause=0.15))
 
