@@ -459,6 +459,9 @@ class TestThePapersFigures:
         f, gamma = last["f"][-1, 0], theory["train_gamma"]
         ensemble = InfiniteEnsemble(Architecture(4, 1, "relu", 0.1, 2), data.circle(gamma), theory["train_y"])
         limit = ensemble.at(spec.times[-1], data.circle(theory["gamma"]))
+        mean, std = theory["mean"][-2], theory["std"][-2]
+        away = std > 0.04
+        assert np.abs((f.mean(0) - mean)[away] / (std[away] / math.sqrt(10))).max() < 4
         square = whitened_square(f, limit.mean.numpy().ravel(), limit.cov.numpy(), 6)
         assert 0.005 < stats.chi2.cdf(square, 10 * 6) < 0.995
         at_training_points = [np.interp(g, theory["gamma"], f.mean(0)) for g in theory["train_gamma"]]

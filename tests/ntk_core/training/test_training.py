@@ -93,6 +93,7 @@ def test_leaps_follow_the_steps(activation, rule, time, most):
     assert (state.kernel_error < 30 * of_kernel).all()
     assert state.leaps.max() < 30
     assert state.steps == round(time / rule.rate)
+    assert state.error.min() > 0
     assert state.error.max() < 0.02
 
 
