@@ -164,7 +164,7 @@ def test_a_second_process_that_leaves_does_not_stop_the_first(engine, toy):
     until(lambda: late.state == "running")
     other.close()
     assert late.state == "stopped"
-    assert first.wait(PATIENCE) == "finished"
+    assert (first.wait(PATIENCE), first.error) == ("finished", None)
 
 
 # Stopping
@@ -383,7 +383,8 @@ def test_a_part_whose_worker_dies_is_tried_again_and_named_when_it_dies_twice(en
     trace = tmp_path / "trace"
     spec = toy(frames=2, who=2, split=True, trouble="death", troubled=troubled, pause=pause, trace=str(trace))
     run = engine.submit(spec)
-    assert run.wait(3 * PATIENCE) == "failed"  # a worker takes seconds to come back
+    with run.watch("a"):  # what nobody watches is stopped after half a minute; a worker takes seconds to come back
+        assert run.wait(3 * PATIENCE) == "failed"
     assert run.error == f"1 of 2 parts failed, the others are there: counter {troubled}: {WORKER_DIED}"
     assert starts(trace) >= 3  # twice this one, once the other, or more where its outcome died too
     assert run.result.present[:, 1 - troubled].all()
@@ -393,7 +394,8 @@ def test_a_part_that_kills_its_workers_goes_alone_after_the_others(engine, toy, 
     trace = tmp_path / "trace"
     spec = toy(frames=2, who=6, split=True, trouble="death", troubled=2, pause=0.1, trace=str(trace))
     run = engine.submit(spec)
-    assert run.wait(3 * PATIENCE) == "failed"
+    with run.watch("a"):
+        assert run.wait(3 * PATIENCE) == "failed"
     assert run.error == f"1 of 6 parts failed, the others are there: counter 2: {WORKER_DIED}"
     assert {part.part.label: part.deaths for part in run.parts.values() if part.deaths} == {"counter 2": 2}
     assert len(set(trace.read_text().split())) == 2  # processes: until the first death, and all the others' after it
