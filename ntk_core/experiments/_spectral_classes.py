@@ -149,11 +149,14 @@ def _against_time(spec: Spec, ensemble: InfiniteEnsemble, times: list[float]) ->
     """Accuracies and errors of the limit's mean and of ridge with penalty 1/t, infinity after the times."""
     import torch
 
-    moments, values = [*times, math.inf], ensemble.values
+    from ntk_core.limit.classes import one_hot
+    from ntk_core.limit.early_stopping import ridge_decay, ridge_gain
+
+    split, moments = _split(spec), [*times, math.inf]
     flow = torch.stack([ensemble.decay(t) for t in moments]), torch.stack([ensemble.gain(t) for t in moments])
     ridge = (
-        torch.stack([_ridge_left(values, t) for t in moments]),
-        torch.stack([_ridge_gain(ensemble, t) for t in moments]),
+        torch.stack([ridge_decay(ensemble, t) for t in moments]),
+        torch.stack([ridge_gain(ensemble, t) for t in moments]),
     )
     found = [_fit(spec, ensemble, *flow), _fit(spec, ensemble, *ridge)]
     arrays: dict[str, tuple] = {}
@@ -164,13 +167,11 @@ def _against_time(spec: Spec, ensemble: InfiniteEnsemble, times: list[float]) ->
         arrays[f"{prefix}accuracy"] = (("moment",), accuracy, f"accuracy of {fit}", "1")
         arrays[f"{prefix}train"] = (("t",), train[:-1], f"{error}, on the points learned from", "1")
         arrays[f"{prefix}test"] = (("t",), test[:-1], f"{error}, on the test digits", "1")
-    tests = [test for _, _, test in found]
     return labelled(
         t=(("t",), times, "training time t = steps x learning rate", "1"),
         moment=(("moment",), moments, "training time, infinity the last", "1"),
-        best=(("fit",), [moments[int(e.argmin())] for e in tests], "time of the least test error among these", "1"),
-        best_error=(("fit",), [float(e.min()) for e in tests], "least test error: early stopping, ridge", "1"),
         **arrays,
+        **shared.when_to_stop(ensemble, split.X_test, one_hot(split.labels_test, len(split.classes))),
     )
 
 
@@ -179,27 +180,10 @@ def _fit(spec: Spec, ensemble: InfiniteEnsemble, left: Tensor, gain: Tensor) -> 
     from ntk_core.limit.classes import accuracy, one_hot
 
     split = _split(spec)
-    f, y = _predictions(ensemble, split, gain), one_hot(split.labels_test, len(split.classes))
+    f, y = ensemble.on(split.X_test).filtered(gain), one_hot(split.labels_test, len(split.classes))
     train = (left[..., None] * ensemble.coefficients).square().sum((1, 2)) / left.shape[1]
     test = (f - y).square().sum(-1).mean(-1)
     return accuracy(f, split.labels_test).numpy(), train.numpy(), test.numpy()
-
-
-def _predictions(ensemble: InfiniteEnsemble, split: Split, gains: Tensor) -> Tensor:
-    """Means on the test points for spectral filters (T, N): (T, M, classes), in one product."""
-    (T, N), outputs = gains.shape, len(split.classes)
-    shrunk = (gains.T[:, :, None] * ensemble.coefficients[:, None, :]).reshape(N, T * outputs)
-    f = ensemble.on(split.X_test).cross @ shrunk
-    return f.reshape(len(f), T, outputs).transpose(0, 1)
-
-
-def _ridge_left(values: Tensor, t: float) -> Tensor:
-    """What ridge leaves of the targets along each eigendirection, 1 / (1 + lambda t)."""
-    return (values == 0).to(values.dtype) if math.isinf(t) else 1 / (1 + values * t)
-
-
-def _ridge_gain(ensemble: InfiniteEnsemble, t: float) -> Tensor:
-    return ensemble.gain(t) if math.isinf(t) else 1 / (ensemble.values + 1 / t)
 
 
 def _split(spec: Spec) -> Split:

@@ -41,10 +41,9 @@ def errors_beside_ridge(
     ensemble: InfiniteEnsemble, X_test: Any, y_test: Any, times: list[float]
 ) -> dict[str, Labelled]:
     """Errors of the limit's mean and of ridge with penalty 1/t against time, and the best time of both."""
-    from ntk_core.limit.early_stopping import best_time, errors
+    from ntk_core.limit.early_stopping import errors
 
     found = errors(ensemble, X_test, y_test, times)
-    best = [best_time(ensemble, X_test, y_test, ridge=ridge) for ridge in (False, True)]
     t, mean = ("t",), "mean squared error"
     return labelled(
         t=(t, times, "training time t = steps x learning rate", "1"),
@@ -53,6 +52,15 @@ def errors_beside_ridge(
         variance=(t, found.variance.numpy(), "variance of one network around the limit's mean on the test points", "1"),
         ridge_train=(t, found.ridge_train.numpy(), f"{mean} of ridge with penalty 1/t on the training points", "1"),
         ridge_test=(t, found.ridge_test.numpy(), f"{mean} of ridge with penalty 1/t on the test points", "1"),
+    ) | when_to_stop(ensemble, X_test, y_test)
+
+
+def when_to_stop(ensemble: InfiniteEnsemble, X_test: Any, y_test: Any) -> dict[str, Labelled]:
+    """The best time of gradient flow and of ridge with penalty 1/t, and the error there."""
+    from ntk_core.limit.early_stopping import best_time
+
+    best = [best_time(ensemble, X_test, y_test, ridge=ridge) for ridge in (False, True)]
+    return labelled(
         best=(("fit",), [b.time for b in best], "time of the least test error: early stopping, ridge", "1"),
         best_error=(("fit",), [b.error for b in best], "least test error: early stopping, ridge", "1"),
     )

@@ -64,14 +64,14 @@ def errors(ensemble: InfiniteEnsemble, X_test: Any, y_test: Any, times: Sequence
     y = _targets(ensemble, X_test, y_test)
     view, N = ensemble.on(X_test), len(ensemble.y)
     train = torch.stack([(ensemble.decay(t)[:, None] * ensemble.coefficients).square().sum() / N for t in times])
-    shrunk = [_ridge_decay(ensemble, t)[:, None] * ensemble.coefficients for t in times]
+    shrunk = [ridge_decay(ensemble, t)[:, None] * ensemble.coefficients for t in times]
     _, std = view.marginals(times)
     return Errors(
         tuple(times),
         train,
-        torch.stack([_error(view.means([t])[0], y) for t in times]),
+        _errors(view.means(times), y),
         torch.stack([r.square().sum() / N for r in shrunk]),
-        torch.stack([_error(ridge_mean(ensemble, X_test, t), y) for t in times]),
+        _errors(view.filtered(torch.stack([ridge_gain(ensemble, t) for t in times])), y),
         std.square().mean(1),
     )
 
@@ -85,25 +85,22 @@ def best_time(ensemble: InfiniteEnsemble, X_test: Any, y_test: Any, *, ridge: bo
         ValueError: as `errors`.
     """
     y, unit = _targets(ensemble, X_test, y_test), 0.0 if ridge else ensemble.rule.unit
+    view, gain = ensemble.on(X_test), ridge_gain if ridge else InfiniteEnsemble.gain
 
     def landing(log_t: float) -> float:
         t = math.exp(log_t)
         return max(round(t / unit), 1) * unit if unit else t
 
-    def error(log_t: float) -> float:
-        t = landing(log_t)
-        mean = ridge_mean(ensemble, X_test, t) if ridge else ensemble.on(X_test).means([t])[0]
-        return float(_error(mean, y))
+    def found(times: list[float]) -> Tensor:
+        return _errors(view.filtered(torch.stack([gain(ensemble, t) for t in times])), y)
 
     grid = _grid(ensemble)
-    found = [error(v) for v in grid]
-    k = int(np.argmin(found))
-    at_zero, at_infinity = (
-        float(_error(torch.zeros_like(y), y)),
-        float(_error(ensemble.on(X_test).means([math.inf])[0], y)),
-    )
+    k = int(found([landing(v) for v in grid]).argmin())
+    at_zero, at_infinity = float(_errors(torch.zeros_like(y)[None], y)), float(found([math.inf]))
     low, high = grid[max(k - 1, 0)], grid[min(k + 1, GRID - 1)]
-    inside = minimize_scalar(error, bounds=(low, high), method="bounded", options={"xatol": 1e-4})
+    inside = minimize_scalar(
+        lambda log_t: float(found([landing(log_t)])), bounds=(low, high), method="bounded", options={"xatol": 1e-4}
+    )
     candidates = [(at_zero, 0.0), (at_infinity, math.inf), (float(inside.fun), landing(inside.x))]
     least, time = min(candidates)
     # Flat to rounding at the end of the grid: the error only falls, and infinity is the answer.
@@ -114,16 +111,17 @@ def ridge_mean(ensemble: InfiniteEnsemble, X_test: Any, t: float) -> Tensor:
     """K(x, X) (K + N/t)^-1 y at X_test: ridge regression with the penalty (1/2t) |f|_K^2, (M,) or (M, n_out)."""
     if not t >= 0:
         raise ValueError(f"t: a time must be >= 0 (math.inf is allowed), got {t}")
-    view = ensemble.on(X_test)
+    return ensemble.on(X_test).filtered(ridge_gain(ensemble, t)[None])[0]
+
+
+def ridge_gain(ensemble: InfiniteEnsemble, t: float) -> Tensor:
+    """1 / (lambda + 1/t) along each eigendirection: what ridge with penalty 1/t has where flow has E_t(lambda)."""
     if t == 0:
-        return torch.zeros_like(view.means([0.0])[0])
-    if math.isinf(t):
-        return view.means([t])[0]
-    gain = 1 / (ensemble.values + 1 / t)
-    return view.shaped(view.cross @ (gain[:, None] * ensemble.coefficients))
+        return torch.zeros_like(ensemble.values)
+    return ensemble.gain(t) if math.isinf(t) else 1 / (ensemble.values + 1 / t)
 
 
-def _ridge_decay(ensemble: InfiniteEnsemble, t: float) -> Tensor:
+def ridge_decay(ensemble: InfiniteEnsemble, t: float) -> Tensor:
     """1 / (1 + lambda t) along each eigendirection."""
     return ensemble.decay(t) if math.isinf(t) else 1 / (1 + ensemble.values * t)
 
@@ -136,9 +134,10 @@ def _grid(ensemble: InfiniteEnsemble) -> np.ndarray:
     return np.linspace(math.log(1e-3 / float(there[-1])), math.log(30 / float(there[0])), GRID)
 
 
-def _error(f: Tensor, y: Tensor) -> Tensor:
+def _errors(f: Tensor, y: Tensor) -> Tensor:
+    """Mean squared errors (T,), summed over outputs: f (T, M) or (T, M, n_out), y without times."""
     r = (f - y).square()
-    return r.mean() if r.ndim == 1 else r.sum(-1).mean()
+    return r.mean(1) if y.ndim == 1 else r.sum(-1).mean(1)
 
 
 def _targets(ensemble: InfiniteEnsemble, X_test: Any, y_test: Any) -> Tensor:

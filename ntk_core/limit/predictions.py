@@ -72,8 +72,16 @@ class Predictions:
 
     def means(self, times: Sequence[float]) -> Tensor:
         """Mean (T, M) or (T, M, n_out) alone."""
-        y = self.ensemble.coefficients
-        return self.shaped(torch.stack([self.cross @ (self.ensemble.gain(t)[:, None] * y) for t in times]))
+        return self.filtered(torch.stack([self.ensemble.gain(t) for t in times]))
+
+    def filtered(self, gains: Tensor) -> Tensor:
+        """What any T spectral filters (T, N) make of the targets, in one product: (T, M) or (T, M, n_out).
+
+        A filter has a gain for each eigendirection, as `InfiniteEnsemble.gain`; ridge's is 1 / (lambda + penalty).
+        """
+        y, (T, N) = self.ensemble.coefficients, gains.shape
+        shrunk = (gains.mT[:, :, None] * y[:, None, :]).reshape(N, T * y.shape[1])
+        return self.shaped((self.cross @ shrunk).reshape(len(self.cross), T, y.shape[1]).transpose(0, 1))
 
     def shaped(self, mean: Tensor) -> Tensor:
         """(..., M, n_out), without the last dimension if the targets had none."""

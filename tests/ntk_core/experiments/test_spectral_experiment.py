@@ -154,6 +154,27 @@ def test_digits_accuracy_and_errors_are_those_of_the_closed_form():
     np.testing.assert_allclose(found["values"], np.linalg.eigvalsh(K / 60)[::-1], rtol=1e-8)
 
 
+def test_the_best_time_on_digits_lies_between_those_drawn_and_none_near_it_is_better():
+    spec = Spec(**SMALL, activation="identity", beta=0.0, rule="gradient_flow")
+    found = theory(spec)
+    assert (found["best_error"] < [found["test"].min(), found["ridge_test"].min()]).all()
+    drawn = digits.batch(100)
+    X, x, arch = drawn.inputs[:60], drawn.inputs[60:], Architecture(4, 1, "identity", 0.0, 784)
+    y = np.eye(10)[drawn.labels] - 0.1
+    K, k = limiting_kernels(arch, X).ntk.numpy(), limiting_kernels(arch, x, X).ntk.numpy()
+
+    def stopped(t):
+        return np.linalg.solve(K, y[:60] - expm(-t * K / 60) @ y[:60])
+
+    def ridge(t):
+        return np.linalg.solve(K + 60 / t * np.eye(60), y[:60])
+
+    for time, least, fit in zip(found["best"], found["best_error"], (stopped, ridge), strict=True):
+        errors = [((k @ fit(time * r) - y[60:]) ** 2).sum(1).mean() for r in (1, 0.9, 0.99, 1.01, 1.1)]
+        assert errors[0] == pytest.approx(least, rel=1e-8)
+        assert errors[0] < min(errors[1:])
+
+
 def test_networks_with_ten_outputs_read_digits():
     spec = Spec(**SMALL, widths=(50,), seeds=2, snapshots=4, time=400.0, learning_rate=10.0)
     assert plan(spec).groups[0].method == "steps"
