@@ -158,18 +158,24 @@ def _check_folder(folder: Path) -> None:
 
 def _compute(options: argparse.Namespace, spec: ExperimentSpec, theory: Theory, layers: Layers) -> int:
     from ntk_core import experiments
+    from ntk_core.interrupts import Interrupts
     from ntk_core.progress import listening
     from ntk_core.progress_bar import ProgressBar
     from ntk_core.runs.store import StoreError
 
     bar, began, so_far = ProgressBar(spec.experiment), time.perf_counter(), list["Result"]()
+    interrupts = Interrupts()
+
+    def at(share: float | None) -> None:
+        interrupts.check()
+        bar.at(share)
 
     def tell(grown: Result, share: float) -> None:
         so_far[:] = [grown]
-        bar.at(share)
+        at(share)
 
     try:
-        with listening(bar.at):
+        with interrupts, listening(at):
             result = experiments.compute(spec, tell)
     except (Exception, KeyboardInterrupt) as error:
         bar.close()

@@ -20,7 +20,7 @@ CORE_ORDER = (
     ("training",),
     ("runs",),
     ("experiments",),
-    ("presets", "progress_bar"),
+    ("presets", "progress_bar", "interrupts"),
     ("recordings",),
     ("engine",),
     ("__main__",),

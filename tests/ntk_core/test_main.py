@@ -97,6 +97,28 @@ class TestRun:
         assert files.result_from_netcdf((tmp_path / f"{SPEC.key}-partial.nc").read_bytes()).present.any()
         assert not own_store.exists()
 
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+    def test_ctrl_c_in_a_destructor_is_not_lost(self, spec_path, tmp_path, monkeypatch):
+        """Python prints and drops what a destructor raises, so that the run would go on."""
+
+        class Dying:
+            def __del__(self):
+                signal.raise_signal(signal.SIGINT)
+
+        circle = experiments.load("circle")
+        whole = circle.run
+
+        def interrupted(*arguments):
+            for increment in whole(*arguments):
+                Dying()
+                yield increment
+
+        monkeypatch.setattr(circle, "run", interrupted)
+        before = signal.getsignal(signal.SIGINT)
+        assert run(spec_path, "-o", tmp_path) == 130
+        assert files.result_from_netcdf((tmp_path / f"{SPEC.key}-partial.nc").read_bytes()).present.any()
+        assert signal.getsignal(signal.SIGINT) is before
+
     @staticmethod
     def break_off(monkeypatch, error: BaseException) -> None:
         circle = experiments.load("circle")
@@ -116,7 +138,10 @@ class TestRun:
         assert process.stderr is not None
         process.stderr.readline()  # the first tenth
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130
+        try:
+            assert process.wait(60) == 130
+        finally:
+            process.kill()
         assert "ntk_core: stopped" in process.stderr.read()
 
 
