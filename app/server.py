@@ -28,6 +28,7 @@ from app import charts  # noqa: E402
 from app.controls.forms import Control  # noqa: E402
 from app.web import downloads, resources  # noqa: E402
 from app.web import shared_engine as server_state  # noqa: E402
+from app.web.first_sight import FirstSight  # noqa: E402
 from app.web.limit_pictures import LimitPictures  # noqa: E402
 from app.web.settings import Settings  # noqa: E402
 from app.web.stream import Streams  # noqa: E402
@@ -66,11 +67,13 @@ def prime() -> None:
     """Runs what Home plays and works out every experiment's defaults: the pages' first sight is then at hand."""
     engine = server_state.engine()
     movie = importlib.import_module("app.views.home").movie
+    first_pictures = importlib.import_module("app.views.first_pictures")
     try:
         engine.shelf.refresh()
         engine.submit(movie())
         for name in experiments.names():
             engine.preview(experiments.load(name).Spec(experiment=name))
+        first_pictures.prepare(first)
     except EngineError as error:
         logger.warning("the defaults are not worked out: %s", error)
 
@@ -111,7 +114,8 @@ base = base_path()
 STREAMS = Settings.from_environment().streams
 streams = Streams(server_state.engine, charts.draw, charts.caption, charts.summary, chart_options, STREAMS)
 pictures = LimitPictures(server_state.engine, chart_options)
-routes = [*streams.routes(base), *pictures.routes(base)]
+first = FirstSight(["", *experiments.names()])
+routes = [*streams.routes(base), *pictures.routes(base), *first.routes(base)]
 for module in (downloads, resources):
     routes += module.routes(base, server_state.engine)
 app = st.App("main.py", lifespan=lifespan, routes=routes)

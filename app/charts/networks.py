@@ -29,7 +29,8 @@ def _width(entry: Entry, index: int, values: dict[str, np.ndarray]) -> str:
     # Single steps are exact: only leaps have an error.
     leaped = bool(error.size and error.max() > 0)
     count = f"{moves.min():,.0f} to {moves.max():,.0f}" if moves.min() < moves.max() else f"{moves.max():,.0f}"
-    words = [f"n = {style.thousands(entry.spec.widths[index])}: {count} {'leaps' if leaped else 'steps, exact'}"]
+    kind = ("leap" if leaped else "step") + "s" * (count != "1")
+    words = [f"n = {style.thousands(entry.spec.widths[index])}: {count} {kind}{'' if leaped else ', exact'}"]
     if leaped:
         words.append(f"estimated error of f {error.max():.1g}")
     if leaped and kernel.size:

@@ -67,6 +67,14 @@ function draw(s) {
   s.summary.textContent = frame.summary || ""
   s.root.dataset.updates = ++s.updates
   s.root.dataset.index = frame.index
+  uncover(s)
+}
+
+/* Says that all stands which the page shows by itself, so that its still picture can go (app/web/first_sight.py);
+   networks that do not come are not waited for long. */
+function uncover(s) {
+  if (s.frames.length || !s.data.run) s.root.dataset.drawn = ""
+  else s.patience ||= setTimeout(() => { s.root.dataset.drawn = "" }, 2000)
 }
 
 /* How many panels stand beside the main one, and which one has no neighbour and so takes the whole row. */

@@ -25,6 +25,9 @@ TITLE, ORDER, ICON = "Home", 0, ":material/home:"
 # A real run, small enough for a second: networks of one width on the paper's four points.
 MOVIE = {"widths": (64,), "seeds": 12, "time": 200.0, "learning_rate": 1.0, "snapshots": 32}
 
+HEADING = "Neural networks train beside their infinite-width limit"
+SENTENCE = "Thin curves are real networks, trained on four points here; of infinitely wide ones the band holds 80 %."
+
 IDEA = (
     "**A network in training follows its kernel.** A gradient step moves the network's function along its "
     "*tangent kernel* Θ, which depends on the random weights and changes as they train.",
@@ -38,10 +41,7 @@ IDEA = (
 def render() -> None:
     """Draws the page."""
     page_state.leave()
-    st.markdown(
-        "### Neural networks train beside their infinite-width limit\n"
-        "Thin curves are real networks, trained on four points here; of infinitely wide ones the band holds 80 %."
-    )
+    st.markdown(f"### {HEADING}\n{SENTENCE}")
     _movie()
     st.markdown("#### The paper's figures, one click each")
     columns = st.columns(3)

@@ -1,0 +1,50 @@
+"""What pages show at first: their heading and their main picture under the default settings, networks included."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from app import charts, views
+from app.charts.still import still
+from app.views import home
+from app.web.shared_engine import engine
+from ntk_core import experiments
+from ntk_core.runs.spec import ExperimentSpec
+
+if TYPE_CHECKING:
+    from app.views.experiment_page import View
+    from app.web.first_sight import FirstSight
+
+SKETCH_SECONDS = 20.0  # for networks before training; without them a page starts as Streamlit's do
+VIEWER = "first sight"
+
+
+def prepare(kept: FirstSight) -> None:
+    """Draws them, a page after the other; EngineError where nobody computes."""
+    movie = home.movie()
+    panel = charts.load(movie.experiment).PANELS["f"]
+    if picture := _picture(movie, "f", {}, 0.0):
+        kept.put("", home.HEADING, home.SENTENCE, panel.title, picture, alone=True)
+    for name, module in views.modules().items():
+        if not hasattr(module, "VIEW"):
+            continue
+        view: View = module.VIEW
+        spec = experiments.load(name).Spec(experiment=name)
+        options = {c.name: c.default for c in view.table if c.group == "chart"}
+        main, panel = next((n, p) for n, p in charts.load(name).PANELS.items() if p.place in ("main", "wide"))
+        moments = charts.moments(spec, engine().preview(spec).theory)
+        if picture := _picture(spec, main, options, moments[view.start(len(moments))]):
+            kept.put(name, view.title, view.sentence, panel.title, picture)
+
+
+def _picture(spec: ExperimentSpec, panel: str, options: dict[str, Any], moment: float) -> str | None:
+    """A panel before training where there are networks to see, else the limit alone at `moment`."""
+    theory, sketch = engine().preview(spec).theory, engine().sketch(spec, VIEWER)
+    if sketch is not None:
+        with sketch.watch(VIEWER):
+            sketch.wait(SKETCH_SECONDS)
+        if sketch.state != "finished":
+            return None
+    entry = charts.Entry(spec, theory, sketch.result if sketch else None)
+    figure = charts.draw((entry,), 0.0 if sketch else moment, options, (panel,)).get(panel)
+    return still(figure) if figure else None

@@ -1,0 +1,97 @@
+"""A page's first answer: Streamlit's own page, with the page's picture in it under its default settings alone."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from pathlib import Path
+
+import pytest
+from starlette.requests import Request
+from streamlit import file_util
+
+from app import charts, views
+from app.views import first_pictures, home
+from app.web import shared_engine
+from app.web.first_sight import SCRIPT, FirstSight
+from ntk_core import experiments
+from ntk_core.engine import EngineError
+from tests.app import synthetic
+
+SHOW_NETWORKS = ("circle", "function_space", "spectral", "any_cost")  # in their main panel, before training
+
+
+def ask(sight, path, query=""):
+    """The page at a path, as the route of that path answers it; None where none does."""
+    route = next((r for r in sight.routes("/base") if r.path == f"/base/{path}"), None)
+    if route is None:
+        return None
+    headers = [(b"accept-encoding", b"gzip")]
+    scope = {"type": "http", "method": "GET", "path": route.path, "query_string": query.encode(), "headers": headers}
+    answer = asyncio.run(route.endpoint(Request(scope)))
+    assert answer.status_code == 200
+    assert answer.media_type == "text/html"
+    assert answer.headers["cache-control"] == "no-cache"
+    return gzip.decompress(answer.body).decode()
+
+
+@pytest.fixture
+def streamlits():
+    return (Path(file_util.get_static_dir()) / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_page_starts_as_streamlits_until_its_picture_is_there(streamlits):
+    sight = FirstSight(["", "circle"])
+    named = streamlits.replace("<title>Streamlit</title>", "<title>NTK Explorer</title>")
+    assert named != streamlits
+    assert ask(sight, "circle") == ask(sight, "") == named
+    assert ask(sight, "elsewhere") is None
+    sight.put("circle", "A <b>heading</b>", "What it & all shows.", "Panel", "<svg></svg>")
+    page = ask(sight, "circle")
+    assert "<h3>A &lt;b&gt;heading&lt;/b&gt;</h3>" in page
+    assert "<p>What it &amp; all shows.</p>" in page
+    still = page[page.index('<div id="ntk-still"') : page.index(SCRIPT) + len(f"{SCRIPT}</script>")]
+    assert page.replace(still, "").split() == named.split()  # nothing of Streamlit's is lost
+    assert page.index("<body>") < page.index('id="ntk-still"') < page.index('id="root"')
+
+
+@pytest.mark.parametrize("query", ["depth=3", "x", "embed=true"])
+def test_other_settings_have_no_picture_of_the_default_ones(query):
+    sight = FirstSight(["circle"])
+    sight.put("circle", "Heading", "Sentence.", "Panel", "<svg></svg>")
+    assert "ntk-still" not in ask(sight, "circle", query)
+    assert "ntk-still" in ask(sight, "circle")
+
+
+def test_every_page_that_trains_shows_its_networks_and_every_other_its_limit(engine, monkeypatch):
+    """With the real engine: what is drawn before training is what the pages themselves ask for."""
+    monkeypatch.setattr(shared_engine, "engine", lambda: engine)
+    monkeypatch.setattr(first_pictures, "engine", lambda: engine)
+    sight = FirstSight(["", *experiments.names()])
+    first_pictures.prepare(sight)
+    for name, module in views.modules().items():
+        if not hasattr(module, "VIEW"):
+            continue
+        page = ask(sight, name)
+        spec = experiments.load(name).Spec(experiment=name)
+        widths = getattr(spec, "widths", (0,))
+        assert f"<h3>{module.VIEW.title}</h3>" in page
+        assert (f"n = {widths[0]:,}" in page) is (name in SHOW_NETWORKS), name
+        title = next(p.title for p in charts.load(name).PANELS.values() if p.place in ("main", "wide"))
+        assert title.split()[0] in page
+    assert home.HEADING in ask(sight, "")
+    assert "n = 64" in ask(sight, "")
+
+
+def test_an_engine_that_cannot_answer_is_an_error_and_nothing_is_kept(monkeypatch):
+    class Broken(synthetic.Engine):
+        def preview(self, spec, seconds=0.0):
+            raise EngineError("nobody is there")
+
+    engine = Broken()
+    monkeypatch.setattr(first_pictures, "engine", lambda: engine)
+    sight = FirstSight(["circle"])
+    with pytest.raises(EngineError):
+        first_pictures.prepare(sight)
+    assert "ntk-still" not in ask(sight, "circle")
+    engine.close()
