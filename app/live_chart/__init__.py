@@ -21,7 +21,7 @@ export default function (component) {
   let leave = null, left = false
   import(`${window.location.origin}${base}${script}`).then(
     (chart) => { if (!left) leave = chart.default(component) },
-    () => { place.textContent = "The charts could not be loaded. Reload the page." },
+    () => { place.textContent = "The charts could not be loaded. Reload the page."; place.dataset.failed = "" },
   )
   return () => { left = true; if (leave) leave() }
 }

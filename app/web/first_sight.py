@@ -41,11 +41,13 @@ STILL = """
 SCRIPT = """
 (() => {
   const still = document.getElementById("ntk-still"), began = performance.now()
-  for (const [key, value] of Object.entries(localStorage))
-    if (key.startsWith("stActiveTheme-"))
-      for (const kind of ["Light", "Dark"]) if (value.includes(`"${kind}"`)) still.dataset.theme = kind
+  try { // the theme that a visitor has chosen here, as Streamlit remembers it; "System" and none are the system's
+    const chosen = `stActiveTheme-${location.pathname}-v`
+    for (const [key, value] of Object.entries(localStorage))
+      if (key.startsWith(chosen)) still.dataset.theme = value.replaceAll('"', "")
+  } catch { /* a browser that keeps nothing */ }
   const look = () => {
-    const there = document.querySelector('.ntk-live[data-drawn], [data-testid="stAlert"], [data-testid="stException"]')
+    const there = document.querySelector(".ntk-live:is([data-drawn], [data-failed]), .stAlert, .stException")
     if (there || performance.now() - began > 20000) still.remove()
     else setTimeout(look, 60)
   }
