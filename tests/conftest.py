@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from hypothesis import settings
 
+import ntk_core.engine.engine
 import tests.toys
 from ntk_core import experiments
 from ntk_core.engine import Engine, Limits
@@ -30,6 +31,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None)
 settings.load_profile("same")
+
+# A run that nobody watches is given up, and most tests do not watch: a busy machine may need long to start one.
+ntk_core.engine.engine.FIRST_GRACE = 120.0
 
 THREADS = 2
 MEMORY = 1500 * 10**6

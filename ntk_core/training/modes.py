@@ -101,6 +101,7 @@ def _krylov(K: Tensor, r: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     q = r / torch.linalg.vector_norm(r, dim=-1, keepdim=True).clamp_min(torch.finfo(r.dtype).tiny)
     vectors = [q]
     alphas, betas = [], []
+    ended = torch.zeros_like(q[:, :1], dtype=torch.bool)
     for _ in range(min(P, KRYLOV_STEPS)):
         w = times_vector(K, vectors[-1])
         alphas.append((w * vectors[-1]).sum(-1))
@@ -108,16 +109,17 @@ def _krylov(K: Tensor, r: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         for _ in range(2):
             w = w - times_vector(Q, times_vector(Q.mT, w))
         beta = torch.linalg.vector_norm(w, dim=-1, keepdim=True)
-        # Past the noise of the products a direction is arbitrary: stop all seeds when each has reached it.
-        if bool((beta <= KRYLOV_TOLERANCE * scale).all()):
+        # Past the noise of the products a direction is arbitrary, and perhaps none: that seed's space ends here.
+        ended = ended | (beta <= KRYLOV_TOLERANCE * scale)
+        if bool(ended.all()):
             break
-        betas.append(beta[:, 0])
-        vectors.append(w / beta.clamp_min(torch.finfo(r.dtype).tiny))
+        betas.append(torch.where(ended, 0.0, beta)[:, 0])
+        vectors.append(torch.where(ended, 0.0, w / beta.clamp_min(torch.finfo(r.dtype).tiny)))
     k = len(alphas)
     T = torch.diag_embed(torch.stack(alphas, -1))
     if k > 1:
         off = torch.diag_embed(torch.stack(betas[: k - 1], -1), 1)
         T = T + off + off.mT
     values, inner = eigh(T)
-    last = inner[:, -1, :] if k == KRYLOV_STEPS else torch.zeros_like(values)
+    last = torch.where(ended, 0.0, inner[:, -1, :]) if k == KRYLOV_STEPS else torch.zeros_like(values)
     return values, torch.stack(vectors[:k], -1) @ inner, last

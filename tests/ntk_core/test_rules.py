@@ -101,6 +101,21 @@ def test_krylov_space_gives_what_eigenvectors_give(time):
     torch.testing.assert_close(fast.act(function), exact, rtol=1e-6, atol=1e-6 * float(exact.norm()))
 
 
+def test_seeds_share_the_work_of_a_krylov_space_and_nothing_else():
+    """One seed's operator has another scale, one's space ends after three products."""
+    (K, r), (other, q) = operator(120), operator(120, seed=1)
+    few = torch.diag(torch.cat([torch.tensor([0.9, 0.5, 0.2]), torch.zeros(117)]).double())
+    operators, vectors = torch.stack([K, 1e-3 * other, few]), torch.cat([r, 1e4 * q, q])
+
+    def function(v):
+        return GradientFlow().respond(v, 30.0).moved_r
+
+    together = Modes(operators, vectors, dense_up_to=10).act(function)
+    for seed in range(3):
+        alone = Modes(operators[seed : seed + 1], vectors[seed : seed + 1]).act(function)[0]
+        torch.testing.assert_close(together[seed], alone, rtol=1e-6, atol=1e-6 * float(alone.norm()))
+
+
 def test_a_filter_too_sharp_for_the_krylov_space_gets_eigenvectors():
     K, r = operator(400)
 
