@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from distributed import KilledWorker
 
 from ntk_core.engine.errors import EngineError
+from ntk_core.engine.priorities import SOON
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,7 @@ SECONDS = 60.0
 def ask(connection: Connection, job: Callable[..., Any], *arguments: Any) -> Any:
     """A job's answer, or None (and a line in the log) where there is none."""
     try:
-        task = connection.client().submit(job, *arguments, resources={"aside": 1}, pure=False)
+        task = connection.client().submit(job, *arguments, resources={"aside": 1}, priority=SOON, pure=False)
         return task.result(timeout=SECONDS)
     except (EngineError, KilledWorker, CancelledError, TimeoutError, OSError) as error:
         logger.warning("%s got no answer: %r", job.__name__, error)

@@ -16,6 +16,7 @@ from ntk_core.engine import jobs
 from ntk_core.engine.deadlines import SHARED, Deadline
 from ntk_core.engine.errors import ENGINE_LOST, INCOMPLETE, STALLED, UNEXPECTED, WORKER_DIED, EngineError
 from ntk_core.engine.post import posted
+from ntk_core.engine.priorities import LATER
 from ntk_core.engine.run import Run
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ class Launch:
             part.to_json(),
             key=self._task_name(name),
             resources={self._slot: 1},
+            priority=LATER,
             pure=False,
         )
         with self._lock:

@@ -17,6 +17,7 @@ from distributed import KilledWorker
 from ntk_core import experiments
 from ntk_core.engine import jobs
 from ntk_core.engine.errors import NO_ANSWER, TOO_LONG, UNEXPECTED, WORKER_DIED, EngineError
+from ntk_core.engine.priorities import FIRST, LATER
 from ntk_core.runs.plan import Plan
 from ntk_core.runs.theory import Theory
 
@@ -149,7 +150,14 @@ class Previews:
             self._connection.check_slots()
             # A name of its own each time: a task that was given up may still be at its last step.
             name = f"theory-{spec.key}-{uuid.uuid4().hex[:8]}"
-            asked.task = client.submit(jobs.preview, spec.model_dump_json(), key=name, resources={slot: 1}, pure=False)
+            asked.task = client.submit(
+                jobs.preview,
+                spec.model_dump_json(),
+                key=name,
+                resources={slot: 1},
+                priority=FIRST if slot == "theory" else LATER,
+                pure=False,
+            )
             asked.task.add_done_callback(lambda task: self._land(asked, task))
         except Exception as error:
             self._answer(asked, error if isinstance(error, EngineError) else _no_answer(error))

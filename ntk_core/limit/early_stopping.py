@@ -65,11 +65,11 @@ def errors(ensemble: InfiniteEnsemble, X_test: Any, y_test: Any, times: Sequence
     view, N = ensemble.on(X_test), len(ensemble.y)
     train = torch.stack([(ensemble.decay(t)[:, None] * ensemble.coefficients).square().sum() / N for t in times])
     shrunk = [ridge_decay(ensemble, t)[:, None] * ensemble.coefficients for t in times]
-    _, std = view.marginals(times)
+    means, std = view.marginals(times)
     return Errors(
         tuple(times),
         train,
-        _errors(view.means(times), y),
+        _errors(means, y),
         torch.stack([r.square().sum() / N for r in shrunk]),
         _errors(view.filtered(torch.stack([ridge_gain(ensemble, t) for t in times])), y),
         std.square().mean(1),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import time
+import urllib.request
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlencode
@@ -27,6 +30,13 @@ def reruns(port: int, page: str, base: str, times: int, clock: Callable[[], floa
     one costs, and how many bytes come.
     """
     return asyncio.run(asyncio.wait_for(_reruns(port, page, base, times, clock), 600))
+
+
+def moves(port: int, page: str, base: str, control: str, values: Iterable[float]) -> list[float]:
+    """A session whose control takes these values, one after the other, each when the answer to the last is there:
+    seconds until the pictures of the limit under that value have come.
+    """
+    return asyncio.run(asyncio.wait_for(_moves(port, page, base, control, values), 600))
 
 
 def held(messages: Iterable[ForwardMsg]) -> dict[str, tuple[str, Any]]:
@@ -69,6 +79,48 @@ async def _reruns(port: int, page: str, base: str, times: int, clock: Callable[[
         for _ in range(times):
             messages = await _run(socket, ask)
         return (clock() - began) / times, sum(m.ByteSize() for m in messages)
+
+
+async def _moves(port: int, page: str, base: str, control: str, values: Iterable[float]) -> list[float]:
+    address = f"ws://127.0.0.1:{port}{base}/_stcore/stream"
+    async with connect(address, subprotocols=["streamlit"], max_size=None) as socket:  # type: ignore[list-item]
+        ask = BackMsg()
+        ask.rerun_script.page_name = page
+        controls = held(await _run(socket, ask))
+        (moved,) = [name for name in controls if name.endswith(f"-{page}.{control}")]
+        widgets = {}
+        for name, (kind, value) in controls.items():
+            widgets[name] = ask.rerun_script.widget_states.widgets.add(id=name)
+            if kind.endswith("array_value"):
+                getattr(widgets[name], kind).data.extend(value)
+            else:
+                setattr(widgets[name], kind, value)
+        found = []
+        for value in values:
+            getattr(widgets[moved], controls[moved][0]).data[:] = [value]
+            began = time.perf_counter()
+            await socket.send(ask.SerializeToString())
+            limit = await _limit(socket)
+            await asyncio.to_thread(_fetched, f"http://127.0.0.1:{port}{base}{limit}")
+            found.append(time.perf_counter() - began)
+            while ForwardMsg.FromString(await socket.recv()).WhichOneof("type") != "script_finished":  # type: ignore[arg-type]
+                pass
+        return found
+
+
+async def _limit(socket: ClientConnection) -> str:
+    """Where the pictures of the limit are, as soon as the page says so."""
+    while True:
+        message: bytes = await socket.recv()  # type: ignore[assignment]
+        if address := re.search(rb"/ntk/limits/[^\"\\\\]+", message):
+            return address[0].decode()
+        if ForwardMsg.FromString(message).WhichOneof("type") == "script_finished":
+            raise AssertionError("the page shows no limit")
+
+
+def _fetched(address: str) -> bytes:
+    with urllib.request.urlopen(urllib.request.Request(address, headers={"accept-encoding": "gzip"})) as answer:
+        return answer.read()
 
 
 async def _run(socket: ClientConnection, ask: BackMsg) -> list[ForwardMsg]:

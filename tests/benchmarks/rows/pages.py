@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import statistics
 import time
@@ -13,7 +14,7 @@ import psutil
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.app.server_process import ServerProcess
-from tests.app.visits import reruns
+from tests.app.visits import moves, reruns
 from tests.benchmarks.framework import Context, Skip, row
 from tests.benchmarks.results import Table
 from tests.browser import get_browser
@@ -30,6 +31,28 @@ def reruns_of_pages(context: Context) -> Table:
     with contextlib.closing(_Server()) as server:
         rows = tuple(_row(server, page, times) for page in context.pick(PAGES, PAGES[:1]))
     return Table(HEADERS, rows, (f"Medians of {BATCHES} batches of {times}", "Workers are processes of their own"))
+
+
+MOVED = {  # the control of each page whose every value is another limit
+    "circle": "beta", "function_space": "beta", "components": "beta", "spectral": "beta", "laws": "beta",
+    "random_functions": "beta", "any_cost": "beta", "lazy": "beta", "conditioning": "beta",
+}  # fmt: skip
+
+
+@row(
+    "moved-control", "pages", "from a control's move to the pictures of its limit, one visitor, over the raw websocket"
+)
+def moved_controls(context: Context) -> Table:
+    """What the server takes; nothing of it was known before. A browser draws them in some more milliseconds."""
+    count = context.pick(40, 3)
+    with contextlib.closing(_Server(NTK_THREADS="2")) as server:
+        lines = []
+        for page, control in list(MOVED.items())[: context.pick(len(MOVED), 1)]:
+            values = [0.01 * (2 + k) for k in range(count + 2)]
+            found = sorted(moves(server.port, page, server.base, control, values)[2:])
+            median, high = found[len(found) // 2], found[math.ceil(0.95 * len(found)) - 1]
+            lines.append((page, f"{1000 * median:.0f} ms", f"{1000 * high:.0f} ms", f"{1000 * found[-1]:.0f} ms"))
+    return Table(("page", "median", "95th percentile", "slowest"), tuple(lines), (f"{count} moves of beta a page",))
 
 
 SKETCHED = ("circle", "function_space", "spectral", "any_cost")  # pages that draw networks at t = 0 before a click

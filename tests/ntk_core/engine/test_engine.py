@@ -19,8 +19,10 @@ import pytest
 from distributed import LocalCluster
 
 from ntk_core.engine import Engine, EngineError
+from ntk_core.engine.aside import ask
 from ntk_core.engine.child import ROOT
 from ntk_core.engine.errors import ENGINE_LOST, UNEXPECTED, WORKER_DIED
+from ntk_core.engine.priorities import LATER
 from tests.conftest import THREADS
 
 LONG = 200.0  # seconds: a run that is still going unless somebody stops it
@@ -507,6 +509,21 @@ def test_a_preview_given_up_by_one_stays_for_the_others_and_a_forgotten_one_free
     began = time.monotonic()
     assert engine.preview(toy(frames=9)).theory["values"].size == 9
     assert time.monotonic() - began < 0.6
+
+
+def test_jobs_that_wait_for_another_slot_do_not_hold_up_the_limit(engine, toy):
+    """Dask begins tasks in order, whatever slot they want: networks before training, asked for at every move of a
+    control, waited in front of the next limit.
+    """
+    client = engine.connection.client()
+    aside = {"resources": {"aside": 1}, "priority": LATER, "pure": False}
+    waiting = [client.submit(time.sleep, 2.0, key=f"waits-{k}", **aside) for k in range(5)]
+    assert engine.preview(toy(frames=11)).theory["values"].size == 11
+    assert [task.done() for task in waiting[1:]] == [False] * 4
+    assert ask(engine.connection, abs, -3) == 3  # a stored result, say
+    assert [task.done() for task in waiting[2:]] == [False] * 3
+    for task in waiting:
+        task.cancel()
 
 
 def test_a_slow_preview_does_not_hold_up_quick_ones(engine, toy):
