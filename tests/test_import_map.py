@@ -23,6 +23,7 @@ CORE_ORDER = (
     ("presets", "progress_bar", "interrupts"),
     ("recordings",),
     ("engine",),
+    ("run_command",),
     ("__main__",),
 )
 FORBIDDEN_IN_CORE = ("app", "streamlit", "plotly")

@@ -7,22 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from app.charts import arrays, law_marks, style
+from app.charts import arrays, lazy_kinds, lazy_laws, style
 from app.charts.entry import Entry
 from app.charts.style import Panel
 
 if TYPE_CHECKING:
-    from ntk_core.experiments._lazy_spec import Case, Spec
+    from ntk_core.experiments._lazy_spec import Spec
     from ntk_core.runs.plan import Plan
     from ntk_core.runs.theory import Theory
 
 Figure = dict[str, Any]
-NAMES = {
-    "ntk": "the paper's",
-    "standard": "standard, rates by layer",
-    "standard_one_rate": "standard, one rate",
-    "mup": "muP",
-}
 MOST_DOTS = 400  # of one kind of network
 _F_HOVER = "γ = %{x:.3f}<br>f = %{y:.3f}"
 _DOT_HOVER = "limit %{x:.4g}<br>%{y:.4g}"
@@ -87,7 +81,7 @@ def _dots(entry: Entry, time: float, width: int) -> list[Figure]:
         there = np.isfinite(outputs)
         if not there.any() and not count:
             continue  # not yet there
-        name, colour = entry.named(_name(entry.spec, case)), _colour(entry, case)
+        name, colour = entry.named(lazy_kinds.name(entry.spec, case)), lazy_kinds.colour(entry, case)
         told = f"{name} ({count} diverged)" if count else name
         step = max(1, int(there.sum()) // MOST_DOTS)
         seen = np.broadcast_to(x, outputs.shape)[there][::step], outputs[there][::step]
@@ -137,9 +131,9 @@ def _networks(entry: Entry, time: float, width: int) -> list[Figure]:
         count = int(np.sum(lost[case] > 0))
         if not np.isfinite(f[case]).any() and not count:
             continue  # not yet there
-        name, colour = entry.named(_name(entry.spec, case)), _colour(entry, case)
+        name, colour = entry.named(lazy_kinds.name(entry.spec, case)), lazy_kinds.colour(entry, case)
         # The standard one lies on the paper's, point for point: both shall be seen.
-        dash = "dot" if _same_as_papers(entry.spec, case.parametrization) else "solid"
+        dash = "dot" if lazy_kinds.same_as_papers(entry.spec, case.parametrization) else "solid"
         more = {"width": 1.8, "dash": dash, "opacity": 0.85, "hovertemplate": _F_HOVER}
         told = f"{name} ({count} diverged)" if count else name
         traces.append(style.lines(arrays.curves(gamma, f[case]), told, colour, **more))
@@ -152,90 +146,10 @@ def _networks(entry: Entry, time: float, width: int) -> list[Figure]:
     return traces
 
 
-def _same_as_papers(spec: Spec, p: int) -> bool:
-    """Whether this is the standard parametrization with the paper's beside it."""
-    return spec.parametrizations[p] == "standard" and "ntk" in spec.parametrizations
-
-
 def _reach(entry: Entry) -> float:
     """Half the height of the picture: the same at all times, so that only the functions move."""
     names = [name for name in ("mean", "mean_one_rate", "train_y", "goal") if name in entry.theory]
     return max(float(np.abs(entry.theory[name]).max()) for name in names) or 1.0
-
-
-def _movement(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> Figure:
-    return _law(entries, time, "kernel_change", "|Θₜ − Θ₀| / |Θ₀|")
-
-
-def _distance(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> Figure:
-    return _law(entries, time, "distance", "rms distance")
-
-
-def _law(entries: Sequence[Entry], time: float, variable: str, title: str) -> Figure:
-    """Means over seeds with intervals, and fitted slopes: against output scales or widths, whichever are more."""
-    scales = len(entries[0].spec.alphas) > len(entries[0].spec.widths)
-    traces: list[Figure] = []
-    for entry in entries:
-        traces += _against_scales(entry, time, variable) if scales else _against_widths(entry, time, variable)
-    x = _ticks_axis("output scale α", [a for e in entries for a in e.spec.alphas]) if scales else _widths_axis(entries)
-    if not traces:
-        return style.empty(_why_empty(entries, time), x, style.log_axis(title))
-    drawn = np.concatenate([arrays.numbers(trace["y"]) for trace in traces])
-    return {"data": traces, "layout": style.layout(x, style.log_axis(title, drawn))}
-
-
-def _why_empty(entries: Sequence[Entry], time: float) -> str:
-    there = [entry for entry in entries if entry.there(time)]
-    if not there:
-        return law_marks.NOT_YET
-    lost = any((entry.now("diverged", time) > 0).any() for entry in there)
-    return "Every network has diverged" if lost else "Nothing has moved yet"
-
-
-def _against_widths(entry: Entry, time: float, variable: str) -> list[Figure]:
-    """A series for each kind of network; dotted, the law's slope: 0 in muP, where features are learned."""
-    traces: list[Figure] = []
-    for k, case in enumerate(entry.spec.cases):
-        slope = 0.0 if entry.spec.parametrizations[case.parametrization] == "mup" else -1.0
-        places = [(*case, i) for i in range(len(entry.spec.widths))]
-        ring = {"size": 17, "open": True} if _same_as_papers(entry.spec, case.parametrization) else {}
-        traces += _series(entry, time, variable, entry.spec.widths, places, _name(entry.spec, case), slope, k, ring)
-    return traces
-
-
-def _against_scales(entry: Entry, time: float, variable: str) -> list[Figure]:
-    """A series for each parametrization and width; dotted, the slope -1 of large output scales."""
-    traces: list[Figure] = []
-    several, k = len(entry.spec.widths) > 1, 0
-    for p, parametrization in enumerate(entry.spec.parametrizations):
-        for i, n in enumerate(entry.spec.widths):
-            places = [(p, a, i) for a in range(len(entry.spec.alphas))]
-            name = NAMES[parametrization] + (f", n = {style.thousands(n)}" if several else "")
-            ring = {"size": 17, "open": True} if _same_as_papers(entry.spec, p) else {}
-            traces += _series(entry, time, variable, entry.spec.alphas, places, name, -1.0, k, ring)
-            k += 1
-    return traces
-
-
-def _series(
-    entry: Entry, time: float, variable: str, x: Sequence[float], places: Sequence[tuple[int, ...]], name: str,
-    slope: float, k: int, look: Mapping[str, Any],
-) -> list[Figure]:  # fmt: skip
-    """Points of one series, at the places that have moved at all, with its slope in the legend."""
-    if not entry.there(time):
-        return []
-    values = entry.now(variable, time)
-    found = [law_marks.interval(v[np.isfinite(v)].astype(float)) for v in (values[place] for place in places)]
-    dots = law_marks.Dots(*np.array(found).T)
-    dots = dots._replace(value=np.where(dots.value > 0, dots.value, np.nan))
-    if not np.isfinite(dots.value).any():
-        return []
-    at, colour = np.array(x, float), style.COLOURS[(entry.first + k) % 6]
-    order = np.argsort(at)
-    at, dots = at[order], law_marks.Dots(*(part[order] for part in dots))
-    words = entry.named(name) + law_marks.fitted_slope(at, dots.value)
-    guide = [law_marks.guide(at, dots.value, slope, colour)] if np.isfinite(dots.value).sum() > 1 else []
-    return [*guide, *law_marks.marks(at, dots, words, colour, k, **look)]
 
 
 def _alignment(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> Figure:
@@ -256,8 +170,9 @@ def _alignments(entry: Entry, time: float, name: str, width: int) -> list[Figure
     values = np.where(np.isfinite(values), values, np.nan)
     return [
         style.lines(
-            arrays.history(f"{name}/{k}", entry.times(time), values[case]), entry.named(_name(entry.spec, case)),
-            _colour(entry, case), width=1.6, opacity=0.85, hovertemplate=_T_HOVER, showlegend=False,
+            arrays.history(f"{name}/{k}", entry.times(time), values[case]),
+            entry.named(lazy_kinds.name(entry.spec, case)), lazy_kinds.colour(entry, case),
+            width=1.6, opacity=0.85, hovertemplate=_T_HOVER, showlegend=False,
         )
         for k, case in enumerate(entry.spec.cases)
     ]  # fmt: skip
@@ -275,25 +190,6 @@ def _shown(entry: Entry, options: Mapping[str, Any]) -> int:
     return int(choose(entry.spec.widths))
 
 
-def _name(spec: Spec, case: Case) -> str:
-    scale = f", α = {spec.alphas[case.alpha]:g}" if len(spec.alphas) > 1 else ""
-    return NAMES[spec.parametrizations[case.parametrization]] + scale
-
-
-def _colour(entry: Entry, case: Case) -> str:
-    return style.COLOURS[(entry.first + entry.spec.cases.index(case)) % 6]
-
-
-def _widths_axis(entries: Sequence[Entry]) -> dict[str, Any]:
-    return _ticks_axis("width n (neurons in a hidden layer)", [n for entry in entries for n in entry.spec.widths])
-
-
-def _ticks_axis(title: str, values: Sequence[float]) -> dict[str, Any]:
-    """A logarithmic axis labelled at the values that are swept."""
-    at = sorted(set(values))
-    return style.axis(title, type="log", tickvals=at, ticktext=[f"{value:,g}" for value in at])
-
-
 PANELS = {
     "f": Panel(
         "What is learned by time t: networks, their linearizations, the limit", "main",
@@ -303,7 +199,7 @@ PANELS = {
     "movement": Panel(
         "How far the kernel has moved by time t", "side",
         "Relative change of the tangent kernel against width or output scale, both axes logarithmic, one series a "
-        "kind of network, with fitted slopes.", _movement,
+        "kind of network, with fitted slopes.", lazy_laws.movement,
     ),
     "alignment": Panel(
         "Does the kernel turn to the target?", "side",
@@ -313,6 +209,6 @@ PANELS = {
     "distance": Panel(
         "Distance of the function from the linearized network's", "foot",
         "Root mean square distance, over the circle or a table's rows, between networks and their linearizations "
-        "against width or output scale, both axes logarithmic, with fitted slopes.", _distance,
+        "against width or output scale, both axes logarithmic, with fitted slopes.", lazy_laws.distance,
     ),
 }  # fmt: skip
