@@ -187,7 +187,7 @@ def _chart(view: View, resolved: Resolved, preview: Preview, run: dict[str, Any]
         charts.load(view.name).PANELS,
         limit_pictures.address(spec, options),
         run=address,
-        facts=phrases.facts(spec, preview.plan),
+        facts=phrases.facts(spec, preview.plan, theory.info.get("inverted")),
         start=view.start(len(limit_pictures.moments(spec, theory))),
         clickable=view.clickable(resolved.values),
         downloads=downloads.offers(spec),

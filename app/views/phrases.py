@@ -37,13 +37,29 @@ def recorded(record: Mapping[str, Any]) -> str:
     return f"**Recorded**: {spent} on {plain(str(record.get('machine', 'another machine')))}; run it again at will."
 
 
-def facts(spec: Any, plan: Plan | None) -> str:
-    """The conventions behind every number on the page: the chart's own, or those of networks in training."""
+def facts(spec: Any, plan: Plan | None, inverted: Mapping[str, Any] | None = None) -> str:
+    """The conventions behind every number on the page: the chart's own, or those of networks in training; and how well
+    conditioned the kernel is where the limit inverts it.
+    """
     own = getattr(charts.load(spec.experiment), "facts", None)
-    if own:
-        return " · ".join(own(spec, plan))
+    parts = list(own(spec, plan)) if own else _of_training(spec, plan)
+    return " · ".join([*parts, conditioned(inverted)] if inverted else parts)
+
+
+def conditioned(inverted: Mapping[str, Any]) -> str:
+    """The extreme eigenvalues and the condition number of the matrix that the limit inverts."""
+    if inverted["number"] is None:
+        null = inverted["null"]
+        lost = f"{null} direction{'s' * (null > 1)} of the targets never learned" if null else "to rounding"
+        return f"{inverted['matrix']}: singular, {lost}"
+    ends = f"{inverted['smallest']:.2g} to {inverted['largest']:.2g}"
+    number = float(f"{inverted['number']:.2g}")
+    return f"{inverted['matrix']}: eigenvalues over N {ends}, condition number {number:,g}"
+
+
+def _of_training(spec: Any, plan: Plan | None) -> list[str]:
     if not isinstance(spec, TrainingSpec):
-        return ""
+        return []
     hidden = spec.depth - 1
     layers = f"{hidden} hidden layer{'s' * (hidden != 1)}"
     parts = [
@@ -55,7 +71,7 @@ def facts(spec: Any, plan: Plan | None) -> str:
     ]
     if plan is not None:
         parts += [plan.device, " / ".join(dict.fromkeys(g.method for g in plan.groups)) or spec.method]
-    return " · ".join(parts)
+    return parts
 
 
 def _time(spec: Any) -> str:

@@ -49,6 +49,18 @@ def driving(spec: Any, arch: Architecture) -> Kernel | None:
     return None if spec.kernel == "ntk" else of(spec, arch)
 
 
+def inverted(spec: Any, ensemble: InfiniteEnsemble) -> dict[str, Any]:
+    """What a page says wherever the theory inverts its kernel's matrix: eigenvalues over N, the condition number."""
+    found, N = ensemble.conditioning, len(ensemble.y)
+    return {
+        "matrix": f"{WORDS[spec.kernel]} on {N:,} point{'s' * (N > 1)}",
+        "smallest": found.smallest / N,
+        "largest": found.largest / N,
+        "number": None if found.singular else found.number,
+        "null": int((ensemble.values == 0).sum()),
+    }
+
+
 def ensembles(spec: Any, gamma: Floats, y: Floats) -> tuple[InfiniteEnsemble, InfiniteEnsemble]:
     """The limit on points of the circle, and the same under the kernel that the spec names: f_0 stays the networks'."""
     net, points = common.net_of(spec), (tuple(gamma), tuple(y))

@@ -79,7 +79,10 @@ def under_rule(
     largest, own = float(limit.values[-1]), float(driven.values[-1])
     rule, name = common.theory_rule(spec, own)
     facts = {"largest_eigenvalue": largest, "stable_rate": common.stable_rate(spec, largest), "rule": name}
-    return driven.under(rule), facts | {"notes": choice.too_fast(spec, own, largest)}
+    return driven.under(rule), facts | {
+        "inverted": choice.inverted(spec, driven),
+        "notes": choice.too_fast(spec, own, largest),
+    }
 
 
 def moments(spec: Spec) -> tuple[float, ...]:

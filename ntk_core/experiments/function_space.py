@@ -99,6 +99,7 @@ def theory(spec: Spec) -> Theory:
         "largest_eigenvalue": largest,
         "stable_rate": common.stable_rate(spec, largest),
         "rule": rule_name,
+        "inverted": choice.inverted(spec, ensemble),
         "conflict": _conflict(spec),
         "notes": _notes(spec),
     }

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from ntk_core.architecture import Architecture
 from ntk_core.data.synthetic import table
+from ntk_core.limit.conditioning import Conditioning
 from ntk_core.limit.gaussian import Gaussian
 from ntk_core.limit.kernel_choice import as_kernel
 from ntk_core.limit.kernel_functions import NNGP, NTK, Kernel
@@ -100,6 +101,12 @@ class InfiniteEnsemble:
     def nngp(self) -> Tensor:
         """The covariance of f_0 on the training points, the NNGP unless another was given: (N, N)."""
         return self.S
+
+    @property
+    def conditioning(self) -> Conditioning:
+        """How well the kernel on the training points can be inverted, which infinite time does (without the ridge)."""
+        N, largest = len(self.y), float(self.values[-1])
+        return Conditioning(N * float(self.values[0]), N * largest, null_level(N, N * largest, self.kernel.eps))
 
     @property
     def stable_rate(self) -> float:

@@ -382,3 +382,16 @@ def test_outputs_need_as_many_columns_of_targets():
         InfiniteEnsemble(Architecture(3, n_in=2, n_out=3), CIRCLE, np.ones((5, 2)))
     two = InfiniteEnsemble(Architecture(3, n_in=2, n_out=2), CIRCLE, np.ones((5, 2)))
     assert two.at(1.0, CIRCLE).mean.shape == (5, 2)
+
+
+def test_conditioning_is_that_of_the_matrix_and_knows_null_directions():
+    arch, X = Architecture(3, 1, "relu", 0.2, n_in=2), data.circle(data.even_angles(9))
+    ensemble = InfiniteEnsemble(arch, X, np.ones(9))
+    values = np.linalg.eigvalsh(limiting_kernels(arch, X).ntk.numpy())
+    found = ensemble.conditioning
+    np.testing.assert_allclose(
+        [found.smallest, found.largest, found.number], [*values[[0, -1]], values[-1] / values[0]], rtol=1e-9
+    )
+    twice = InfiniteEnsemble(arch, np.concatenate([X, X[:1]]), np.ones(10)).conditioning
+    assert twice.singular
+    assert twice.number == math.inf
