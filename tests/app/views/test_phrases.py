@@ -28,9 +28,9 @@ def test_a_singular_matrix_says_how_much_is_never_learned():
     words = facts("function_space", points="even", n_train=16, activation="identity", beta=0.0)
     assert words.endswith("NTK on 16 points: singular, 14 directions of the targets never learned")
     assert (
-        facts("spectral", kernel="rbf", length=0.5, n_train=8)
+        facts("spectral", kernel="rbf", length=0.5, n_train=16)
         .split(" · ")[-1]
-        .startswith("RBF on 8 points: eigenvalues")
+        .startswith("RBF on 16 points: eigenvalues")
     )
 
 
