@@ -101,19 +101,26 @@ def test_krylov_space_gives_what_eigenvectors_give(time):
     torch.testing.assert_close(fast.act(function), exact, rtol=1e-6, atol=1e-6 * float(exact.norm()))
 
 
-def test_seeds_share_the_work_of_a_krylov_space_and_nothing_else():
-    """One seed's operator has another scale, one's space ends after three products."""
-    (K, r), (other, q) = operator(120), operator(120, seed=1)
-    few = torch.diag(torch.cat([torch.tensor([0.9, 0.5, 0.2]), torch.zeros(117)]).double())
-    operators, vectors = torch.stack([K, 1e-3 * other, few]), torch.cat([r, 1e4 * q, q])
-
+def seeds_apart_are_seeds_together(operators, vectors):
     def function(v):
         return GradientFlow().respond(v, 30.0).moved_r
 
     together = Modes(operators, vectors, dense_up_to=10).act(function)
-    for seed in range(3):
+    for seed in range(len(vectors)):
         alone = Modes(operators[seed : seed + 1], vectors[seed : seed + 1]).act(function)[0]
         torch.testing.assert_close(together[seed], alone, rtol=1e-6, atol=1e-6 * float(alone.norm()))
+
+
+def test_seeds_share_the_work_of_a_krylov_space_and_nothing_else():
+    (K, r), (other, q) = operator(120), operator(120, seed=1)
+    seeds_apart_are_seeds_together(torch.stack([K, 1e-3 * other]), torch.cat([r, 1e4 * q]))
+
+
+def test_a_krylov_space_may_end_while_another_seeds_goes_on():
+    """After three products nothing is new, not even rounding: the operator has rows of zeros."""
+    (K, r), few = operator(120), torch.zeros(120, 120, dtype=torch.float64)
+    few[:3, :3] = torch.diag(torch.tensor([0.9, 0.5, 0.2]))
+    seeds_apart_are_seeds_together(torch.stack([K, few]), torch.cat([r, r]))
 
 
 def test_a_filter_too_sharp_for_the_krylov_space_gets_eigenvectors():

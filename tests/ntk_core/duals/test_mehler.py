@@ -15,7 +15,7 @@ from ntk_core.duals.direct import Direct
 from ntk_core.duals.expansion import TERMS, Expansion
 from ntk_core.duals.mehler import Mehler
 from ntk_core.duals.quadrature import Function
-from ntk_core.duals.series import TABLES, Series, Truncations, check_tables
+from ntk_core.duals.series import TABLES, Series, Truncations, check_tables, tables
 from tests.oracles_limit import SCALAR, gaussian_expectation
 
 SERIES = ("tanh", "sigmoid", "softplus", "silu", "mish", "elu", "selu")
@@ -189,6 +189,14 @@ def test_too_many_norms_are_refused() -> None:
         )
     with pytest.raises(ValueError, match="30,000 different norms need 1024 coefficients"):
         check_tables(30_000, bent=False, memory=TABLES, terms=1024)
+
+
+@pytest.mark.parametrize("bent", [False, True])
+def test_tables_are_counted_with_all_lower_ones(bent: bool) -> None:
+    """Of s and s', and of as many again where an activation bends, in float64."""
+    for terms in TERMS:
+        coefficients = sum(t for t in TERMS if t <= terms)
+        assert tables(7, bent, terms) == 7 * 8 * 2 * (2 if bent else 1) * coefficients
 
 
 @pytest.mark.parametrize(("name", "q"), [("tanh", 12.0), ("tanh", 40.0), ("selu", 50.0)])

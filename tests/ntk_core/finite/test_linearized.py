@@ -126,7 +126,7 @@ def test_the_distance_to_it_falls_with_width():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda n: LinearizedNetwork(n, X, Y[:3]), r"^y: targets of shape \(4, 1\) are needed"),
+        (lambda n: LinearizedNetwork(n, X, Y[:3]), r"^y: targets of shape \(4, 1\) are needed, got \(3, 1\)$"),
         (lambda n: LinearizedNetwork(n, X, Y * math.nan), "^y: every target must be a finite number"),
         (lambda n: LinearizedNetwork(n, X[:, :1], Y), "^X: inputs of shape"),
         (lambda n: LinearizedNetwork(n, X, Y).at(-1.0), "^t: a time must be >= 0"),

@@ -8,6 +8,7 @@ import torch
 from scipy import stats
 
 from ntk_core import Architecture, Network
+from ntk_core.finite.basis import Basis
 from ntk_core.finite.sampled import Sampled
 from ntk_core.finite.weights import Dense
 from ntk_core.training.train import GradientFlow, train
@@ -253,3 +254,14 @@ def test_a_tolerance_below_rounding_is_refused():
     with pytest.raises(ValueError, match=r"tolerance: of sampled weights in float32 must be at least 5e-07, got 1e-07"):
         Network.init(Architecture(4, 60, n_in=2), 0, weights="sampled", tolerance=1e-7)
     Network.init(Architecture(4, 60, n_in=2), 0, weights="sampled", tolerance=1e-7, dtype=torch.float64)
+
+
+def test_a_basis_that_grows_one_by_one_seldom_moves():
+    """Each move copies what is there: so many times as the logarithm of the rank, not as the rank itself."""
+    basis = Basis(500, 1, [torch.Generator()], torch.float64, CPU, 1e-9)
+    rooms = set()
+    for direction in torch.eye(500, dtype=torch.float64)[:400]:
+        basis.append(direction.reshape(1, 1, 500), torch.zeros(1, 1, 1, dtype=torch.float64))
+        rooms.add(basis.nbytes())
+    assert len(rooms) <= 10
+    torch.testing.assert_close(basis.directions[0], torch.eye(500, dtype=torch.float64)[:400])

@@ -395,3 +395,8 @@ def test_conditioning_is_that_of_the_matrix_and_knows_null_directions():
     twice = InfiniteEnsemble(arch, np.concatenate([X, X[:1]]), np.ones(10)).conditioning
     assert twice.singular
     assert twice.number == math.inf
+
+
+def test_percentiles_are_as_exact_as_the_numbers_allow_whatever_kind_they_are(figure_2):
+    found = figure_2.at(5.0, data.circle([0.3]))
+    np.testing.assert_array_equal(found.percentile(np.float32([10, 90])), found.percentile([10.0, 90.0]))
