@@ -244,9 +244,16 @@ def test_wrong_times_are_named(times):
         train(network(), X, Y[:, 0], times)
 
 
-@pytest.mark.parametrize("y", [Y, Y[:5, 0], Y[:, 0] * math.nan])
-def test_wrong_targets_are_named(y):
-    with pytest.raises(ValueError, match="y:"):
+@pytest.mark.parametrize(
+    ("y", "sentence"),
+    [
+        (Y, r"targets of shape \(12, 1\) are needed, got \(12, 3\)$"),
+        (Y[:5, 0], r"targets of shape \(12, 1\) are needed, got \(5, 1\)$"),
+        (Y[:, 0] * math.nan, "every target must be a finite number$"),
+    ],
+)
+def test_wrong_targets_are_named(y, sentence):
+    with pytest.raises(ValueError, match=f"^y: {sentence}"):
         train(network(), X, y, [0.0, 1.0])
 
 
