@@ -50,9 +50,18 @@ function schedule(s, force = false) {
   requestAnimationFrame(() => { s.pending = false; draw(s) })
 }
 
+/* The same for what arrives by itself: a slow browser draws a third of the time at most, and the newest picture; the
+   processor is wanted elsewhere, perhaps by the very networks that are watched. */
+function pace(s) {
+  if (s.pacing) return
+  const wait = (s.restUntil || 0) - performance.now()
+  s.pacing = setTimeout(() => { s.pacing = null; schedule(s) }, Math.max(wait, 0))
+}
+
 function draw(s) {
   const frame = frameAt(s, s.position)
   if (s.gone || !window.Plotly || !frame) return
+  const began = performance.now()
   const force = s.force
   s.force = false
   for (const [name, panel] of s.panels) {
@@ -68,6 +77,7 @@ function draw(s) {
   s.root.dataset.updates = ++s.updates
   s.root.dataset.index = frame.index
   uncover(s)
+  s.restUntil = 3 * performance.now() - 2 * began
 }
 
 /* Says that all stands which the page shows by itself, so that its still picture can go (app/web/first_sight.py);

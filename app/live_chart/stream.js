@@ -32,10 +32,11 @@ function receive(s, frame) {
   if (s.stale) forget(s) // what another stream showed stays until this one has something to show
   s.stale = false
   takeFrame(s, frame)
+  const first = !s.frames.length
   s.frames[frame.index] = frame
   if (s.live && !s.playing) s.position = frame.index
   refreshBar(s)
-  if (s.position === frame.index) schedule(s)
+  if (s.position === frame.index) (first ? schedule : pace)(s)
 }
 
 function report(s, status) {

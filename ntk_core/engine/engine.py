@@ -29,7 +29,8 @@ logger = logging.getLogger(__name__)
 
 FIRST_GRACE = 30.0  # seconds a page may take from submitting a run to opening its stream
 SKETCH_GRACE = 2.0  # seconds for which networks before training are worked on when nobody looks any more
-SKETCH = Part("the networks before training", fields={"at_most_seconds": 5.0})
+# One thread: it shares its worker's processor with the limit of a control that has moved meanwhile.
+SKETCH = Part("the networks before training", fields={"at_most_seconds": 5.0, "threads": 1})
 
 
 class Engine:

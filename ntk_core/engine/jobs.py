@@ -90,7 +90,7 @@ def run(fields: str, part: dict[str, Any]) -> Outcome:
     worker = get_worker()
     post = Post(worker, worker.get_current_task())
     began = time.perf_counter()
-    set_threads()
+    set_threads(part["fields"].get("threads"))
 
     def outcome(state: str, error: str | None = None, trace: str | None = None) -> Outcome:
         facts = {"machine": machine(), "versions": versions(), "seconds": time.perf_counter() - began}
@@ -158,11 +158,14 @@ def on_device(spec: ExperimentSpec) -> ExperimentSpec:
     return spec.model_copy(update={"device": device}) if getattr(spec, "device", "") == "auto" else spec
 
 
-def set_threads() -> None:
-    """Gives torch its threads. Dask starts workers with one; OpenMP keeps the number for each calling thread."""
+def set_threads(count: int | None = None) -> None:
+    """Gives torch its threads, all that the worker has unless told otherwise.
+
+    Dask starts workers with one; OpenMP keeps the number for each calling thread.
+    """
     import torch
 
-    torch.set_num_threads(int(os.environ.get("NTK_THREADS") or cores()))
+    torch.set_num_threads(count or int(os.environ.get("NTK_THREADS") or cores()))
 
 
 def _return_memory() -> None:

@@ -71,7 +71,7 @@ def errors(ensemble: InfiniteEnsemble, X_test: Any, y_test: Any, times: Sequence
         train,
         _errors(means, y),
         torch.stack([r.square().sum() / N for r in shrunk]),
-        _errors(view.filtered(torch.stack([ridge_gain(ensemble, t) for t in times])), y),
+        _errors(view.filtered(ridge_gains(ensemble, times)), y),
         std.square().mean(1),
     )
 
@@ -85,14 +85,14 @@ def best_time(ensemble: InfiniteEnsemble, X_test: Any, y_test: Any, *, ridge: bo
         ValueError: as `errors`.
     """
     y, unit = _targets(ensemble, X_test, y_test), 0.0 if ridge else ensemble.rule.unit
-    view, gain = ensemble.on(X_test), ridge_gain if ridge else InfiniteEnsemble.gain
+    view = ensemble.on(X_test)
 
     def landing(log_t: float) -> float:
         t = math.exp(log_t)
         return max(round(t / unit), 1) * unit if unit else t
 
     def found(times: list[float]) -> Tensor:
-        return _errors(view.filtered(torch.stack([gain(ensemble, t) for t in times])), y)
+        return _errors(view.filtered(ridge_gains(ensemble, times) if ridge else ensemble.gains(times)), y)
 
     grid = _grid(ensemble)
     k = int(found([landing(v) for v in grid]).argmin())
@@ -111,14 +111,14 @@ def ridge_mean(ensemble: InfiniteEnsemble, X_test: Any, t: float) -> Tensor:
     """K(x, X) (K + N/t)^-1 y at X_test: ridge regression with the penalty (1/2t) |f|_K^2, (M,) or (M, n_out)."""
     if not t >= 0:
         raise ValueError(f"t: a time must be >= 0 (math.inf is allowed), got {t}")
-    return ensemble.on(X_test).filtered(ridge_gain(ensemble, t)[None])[0]
+    return ensemble.on(X_test).filtered(ridge_gains(ensemble, [t]))[0]
 
 
-def ridge_gain(ensemble: InfiniteEnsemble, t: float) -> Tensor:
-    """1 / (lambda + 1/t) along each eigendirection: what ridge with penalty 1/t has where flow has E_t(lambda)."""
-    if t == 0:
-        return torch.zeros_like(ensemble.values)
-    return ensemble.gain(t) if math.isinf(t) else 1 / (ensemble.values + 1 / t)
+def ridge_gains(ensemble: InfiniteEnsemble, times: Sequence[float]) -> Tensor:
+    """1 / (lambda + 1/t) along each eigendirection (T, N): what ridge with penalty 1/t has for flow's E_t(lambda)."""
+    t = torch.tensor(list(times), dtype=ensemble.values.dtype)[:, None]
+    at_infinity = torch.where(ensemble.values > 0, 1 / ensemble.values, 0.0)  # the pseudo-inverse, as `gain`
+    return torch.where(t.isinf(), at_infinity, t / (1 + ensemble.values * torch.where(t.isinf(), 0.0, t)))
 
 
 def ridge_decay(ensemble: InfiniteEnsemble, t: float) -> Tensor:

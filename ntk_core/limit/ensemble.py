@@ -15,7 +15,7 @@ from __future__ import annotations
 import copy
 import math
 import numbers
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -130,6 +130,16 @@ class InfiniteEnsemble:
         if math.isinf(t):
             return self._inverse()
         return self.rule.respond(self.values + self.ridge, t).moved_r
+
+    def gains(self, times: Sequence[float]) -> Tensor:
+        """`gain` at T times, in one go: (T, N)."""
+        for t in times:
+            self._check_time(t)
+        total, ends = self.values + self.ridge, torch.tensor([not math.isinf(t) for t in times])
+        finite = torch.tensor([t for t in times if not math.isinf(t)], dtype=total.dtype)[:, None]
+        out = self._inverse().repeat(len(times), 1)
+        out[ends] = self.rule.respond(total.expand(len(finite), -1), finite.expand(-1, len(total))).moved_r
+        return out
 
     def decay(self, t: float) -> Tensor:
         """What is left of a residual along each eigendirection (N,): e^(-t lambda) for the flow, 1 where lambda = 0."""

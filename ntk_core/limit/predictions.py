@@ -32,6 +32,9 @@ class Trained(Protocol):
     def gain(self, t: float) -> Tensor:
         """E_t along each eigendirection, (N,)."""
 
+    def gains(self, times: Sequence[float]) -> Tensor:
+        """The same at T times, (T, N)."""
+
 
 class Predictions:
     """An `InfiniteEnsemble` seen from test points X (M, n_in), in the eigenbasis of the training kernel."""
@@ -62,7 +65,7 @@ class Predictions:
 
     def marginals(self, times: Sequence[float]) -> tuple[Tensor, Tensor]:
         """Mean (T, M) or (T, M, n_out) and standard deviation (T, M) at T times, without the covariances."""
-        gains = torch.stack([self.ensemble.gain(t) for t in times])
+        gains = self.ensemble.gains(times)
         means, variances = [], []
         for some in gains.split(max(1, TILE // self.cross.numel())):
             A = self.cross * some[:, None]  # (times, M, N)
@@ -72,7 +75,7 @@ class Predictions:
 
     def means(self, times: Sequence[float]) -> Tensor:
         """Mean (T, M) or (T, M, n_out) alone."""
-        return self.filtered(torch.stack([self.ensemble.gain(t) for t in times]))
+        return self.filtered(self.ensemble.gains(times))
 
     def filtered(self, gains: Tensor) -> Tensor:
         """What any T spectral filters (T, N) make of the targets, in one product: (T, M) or (T, M, n_out).

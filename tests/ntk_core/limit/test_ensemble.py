@@ -400,3 +400,15 @@ def test_conditioning_is_that_of_the_matrix_and_knows_null_directions():
 def test_percentiles_are_as_exact_as_the_numbers_allow_whatever_kind_they_are(figure_2):
     found = figure_2.at(5.0, data.circle([0.3]))
     np.testing.assert_array_equal(found.percentile(np.float32([10, 90])), found.percentile([10.0, 90.0]))
+
+
+@pytest.mark.parametrize("rule", [GradientFlow(), GradientDescent(0.5), GradientDescent(6.0), Momentum(0.5, 0.9)])
+@pytest.mark.parametrize("ridge", [0.0, 0.1])
+def test_many_times_at_once_are_each_time_alone(rule, ridge):
+    X = np.concatenate([data.circle(data.even_angles(6)), data.circle(data.even_angles(6))[:2]])  # two null directions
+    ensemble = InfiniteEnsemble(Architecture(3, 1, "relu", 0.2, n_in=2), X, np.ones(8), rule, ridge=ridge)
+    times = [0.0, 6.0, 60.0, math.inf, 6000.0] if rule.stable(float(ensemble.values[-1]) + ridge) else [0.0, 6.0, 60.0]
+    alone = torch.stack([ensemble.gain(t) for t in times])
+    torch.testing.assert_close(ensemble.gains(times), alone, rtol=1e-12, atol=1e-12)
+    with pytest.raises(ValueError, match="t: a time must be >= 0"):
+        ensemble.gains([6.0, -1.0])
