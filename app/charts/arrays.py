@@ -72,8 +72,10 @@ def _last_column(token: Token) -> Token:
 
 
 def mapped(data: Any, change: Callable[[str, Any], Any]) -> Any:
-    """The same plain data with every dictionary's entry (key, value) replaced by change(key, value)."""
+    """The same plain data with every dictionary's entry (key, value) replaced by change(key, value); arrays stay."""
     if isinstance(data, dict):
+        if "bdata" in data:
+            return data
         return {key: change(key, mapped(value, change)) for key, value in data.items()}
     if isinstance(data, list | tuple):
         return [mapped(item, change) for item in data]

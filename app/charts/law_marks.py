@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from app.charts import style
+
+if TYPE_CHECKING:
+    from ntk_core.finite.laws import Slope
 
 Figure = dict[str, Any]
 NOT_YET = "Train, and the points appear here"
@@ -62,10 +66,16 @@ def guide(n: np.ndarray, values: np.ndarray, slope: float, colour: str) -> Figur
 
 def fitted_slope(n: np.ndarray, values: np.ndarray) -> str:
     """The fitted slope with its 95 % interval, in words; nothing where there are too few points."""
-    from ntk_core.finite.laws import fit_slope
-
     good = np.isfinite(values) & (values > 0)
     if good.sum() < 3:
         return ""
-    fit = fit_slope(n[good], values[good])
+    fit = fitted(tuple(n[good]), tuple(values[good]))
     return f": slope {fit.slope:.2f} ({fit.low:.2f} to {fit.high:.2f})".replace("-", "−")
+
+
+@lru_cache(maxsize=256)
+def fitted(n: tuple[float, ...], values: tuple[float, ...]) -> Slope:
+    """`fit_slope`, once for all the moments that show the same points."""
+    from ntk_core.finite.laws import fit_slope
+
+    return fit_slope(n, values)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from app.charts import arrays, style
+from app.charts import arrays, law_marks, style
 from app.charts.entry import Entry
 from app.charts.style import Panel
 
@@ -118,9 +118,7 @@ def _index(theory: Theory, time: float) -> int:
 
 def _slope(count: np.ndarray, error: np.ndarray) -> str:
     """The slope of the draws' root mean square in log-log, by least squares."""
-    from ntk_core.finite.laws import fit_slope
-
-    fit = fit_slope(count, np.sqrt(np.mean(error**2, axis=0)))
+    fit = law_marks.fitted(tuple(count), tuple(np.sqrt(np.mean(error**2, axis=0))))
     return f"slope {fit.slope:.2f}".replace("-", "−")
 
 

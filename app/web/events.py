@@ -39,7 +39,14 @@ def raw(name: str, text: str, number: str = "") -> bytes:
 
 def to_json(data: Any) -> str:
     """Plain data as JSON on one line; numbers that JSON does not have become null."""
-    return json.dumps(finite(data), separators=(",", ":"), allow_nan=False)
+    try:
+        return _dumps(data)
+    except ValueError:  # there is such a number: seldom, and to look for it takes longer than all the rest
+        return _dumps(finite(data))
+
+
+def _dumps(data: Any) -> str:
+    return json.dumps(data, separators=(",", ":"), allow_nan=False)
 
 
 def finite(data: Any) -> Any:
