@@ -9,6 +9,7 @@ deep layers, and Theta_L(x, x') / Theta_L(x, x) tends to a constant; chi > 1 is 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,7 @@ def depth_path(arch: Architecture, cosines: Any, square_norm: float = 1.0) -> De
     return DepthPath(sigma[:, -1], _relative(sigma), theta[:, -1], _relative(theta), np.array([row[2] for row in rows]))
 
 
+@lru_cache(maxsize=64)  # a page asks for every limit, and again for its plan
 def check_growth(arch: Architecture, square_norm: float = 1.0) -> None:
     """Refuses an architecture without a closed form whose variances grow with depth beyond what can be computed.
 
