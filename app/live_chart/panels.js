@@ -50,7 +50,7 @@ function schedule(s, force = false) {
   requestAnimationFrame(() => { s.pending = false; draw(s) })
 }
 
-/* The same for what arrives by itself: a slow browser draws a third of the time at most, and the newest picture; the
+/* The same for what arrives by itself: a slow browser draws two thirds of the time at most, and the newest picture; the
    processor is wanted elsewhere, perhaps by the very networks that are watched. */
 function pace(s) {
   if (s.pacing) return
@@ -77,7 +77,7 @@ function draw(s) {
   s.root.dataset.updates = ++s.updates
   s.root.dataset.index = frame.index
   uncover(s)
-  s.restUntil = 3 * performance.now() - 2 * began
+  s.restUntil = performance.now() + (performance.now() - began) / 2
 }
 
 /* Says that all stands which the page shows by itself, so that its still picture can go (app/web/first_sight.py);
