@@ -1,5 +1,4 @@
-"""Finite networks over stored or sampled weights, and their tangent kernels."""
+"""Finite networks over stored or sampled weights, and their tangent kernels.
 
-from ntk_core.finite.network import Network
-
-__all__ = ["Network"]
+Its modules are imported one by one: the charts want the laws, which need NumPy and SciPy alone, and not the networks.
+"""

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 
 class Slope(NamedTuple):
@@ -51,6 +50,8 @@ def fit_slope(n: Any, values: Any, level: float = 0.95) -> Slope:
         raise ValueError("values: a slope in log-log needs finite numbers > 0")
     if len(x) < 3 or len(np.unique(x)) < 2:
         raise ValueError(f"n: a slope and its interval need at least three points at different n, got {len(x)}")
+    from scipy import stats  # seconds on a cold disk, and drawing exact curves alone needs none of it
+
     fit = stats.linregress(np.log(x), np.log(y))
     reach = float(stats.t.ppf((1 + level) / 2, len(x) - 2) * fit.stderr)
     return Slope(float(fit.slope), float(fit.intercept), float(fit.slope) - reach, float(fit.slope) + reach)
@@ -66,6 +67,8 @@ def relative_variance(values: Any, level: float = 0.95) -> Estimate:
     if v.ndim != 1 or len(v) < 3 or not np.isfinite(v).all():
         raise ValueError(f"values: at least three finite numbers, one a seed, are needed, got shape {v.shape}")
     _check_level(level)
+    from scipy import stats
+
     S, mean = len(v), float(v.mean())
     if np.ptp(v) == 0 or mean == 0:
         raise ValueError("values: all are equal, or their mean is zero: there is no relative variance")

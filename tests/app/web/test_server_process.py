@@ -19,6 +19,7 @@ from tests.app.server_process import PATIENCE, ROOT, ServerProcess
 from tests.app.visits import hurry, visit
 
 BASE = "/some/where"
+FIRST_PICTURES = ("", "circle", "components", "laws", "random_functions", "spectral")  # spectral's is drawn last
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,12 @@ def server():
 
 def test_visits_bring_no_torch_and_little_memory(server):
     visit(server.port, base=BASE)
+    deadline = time.monotonic() + PATIENCE
+    while not all(b"ntk-still" in server.get(f"/{page}")[1] for page in FIRST_PICTURES):
+        assert time.monotonic() < deadline, "the first pictures are not drawn"
+        time.sleep(0.2)
     health = server.health()
+    assert health["modules"] == []
     assert health["rss"] < 200e6
     for page in ("circle", "function_space", "components"):
         messages = visit(server.port, page, BASE)
