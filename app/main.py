@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 # Streamlit puts this folder on the path; the packages `app` and `ntk_core` are in the one above it.
-sys.path[:0] = [root for root in [str(Path(__file__).resolve().parents[1])] if root not in sys.path]
+sys.path[:0] = [root for root in [str(Path(__file__).absolute().parents[1])] if root not in sys.path]
 
 import streamlit as st  # noqa: E402
 

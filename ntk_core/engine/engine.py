@@ -7,6 +7,7 @@ import threading
 import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import lru_cache
 from typing import Any, cast
 
 from ntk_core import experiments
@@ -116,7 +117,7 @@ class Engine:
 
     def refusal(self, spec: ExperimentSpec, plan: Plan) -> str | None:
         """Why a spec must not be run here, or None."""
-        return self.limits.refuse(plan, _experiment(spec).schema(spec))
+        return self.limits.refuse(plan, _result_bytes(spec))
 
     # Runs
 
@@ -312,6 +313,11 @@ class Engine:
 
 def _experiment(spec: ExperimentSpec) -> Experiment:
     return cast(Experiment, experiments.load(spec.experiment))
+
+
+@lru_cache(maxsize=1024)  # every run of a page's script asks
+def _result_bytes(spec: ExperimentSpec) -> int:
+    return _experiment(spec).schema(spec).nbytes
 
 
 def _new_name(spec: ExperimentSpec) -> str:

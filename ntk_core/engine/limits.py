@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ntk_core.runs.plan import Plan
-    from ntk_core.runs.result import Schema
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,8 @@ class Limits:
     detached: float = 600.0
     stalled: float = 900.0
 
-    def refuse(self, plan: Plan, schema: Schema) -> str | None:
-        """Why a run must not start, or None: its plan's own reason, or a bound of this engine."""
+    def refuse(self, plan: Plan, result_bytes: int) -> str | None:
+        """Why a run must not start, or None: its plan's own reason, or a bound of this engine on it or on its result."""
         if plan.refusal:
             return plan.refusal
         if plan.seconds > self.seconds:
@@ -41,9 +40,9 @@ class Limits:
                 f"time: this run would take about {plan.seconds / 60:,.0f} minutes and {self.seconds / 60:,.0f} are "
                 f"allowed here; lower the training time, the widths or the number of seeds"
             )
-        if schema.nbytes > self.result_bytes:
+        if result_bytes > self.result_bytes:
             return (
-                f"snapshots: the results of this run would take {schema.nbytes / 1e6:,.0f} MB and "
+                f"snapshots: the results of this run would take {result_bytes / 1e6:,.0f} MB and "
                 f"{self.result_bytes / 1e6:,.0f} MB are allowed here; lower the output times, the seeds or the widths"
             )
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from functools import lru_cache
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -29,8 +30,13 @@ class ExperimentSpec(BaseModel):
     @property
     def key(self) -> str:
         """Hash that names the run: experiment and 20 hexadecimal digits."""
-        text = json.dumps([RESULTS_VERSION, self.model_dump(mode="json")], sort_keys=True)
-        return f"{self.experiment}-{hashlib.sha256(text.encode()).hexdigest()[:20]}"
+        return _key(self, RESULTS_VERSION)
+
+
+@lru_cache(maxsize=4096)  # a run of a page's script asks ten times
+def _key(spec: ExperimentSpec, version: int) -> str:
+    text = json.dumps([version, spec.model_dump(mode="json")], sort_keys=True)
+    return f"{spec.experiment}-{hashlib.sha256(text.encode()).hexdigest()[:20]}"
 
 
 class TrainingSpec(ExperimentSpec):
