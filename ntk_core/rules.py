@@ -159,7 +159,7 @@ class Momentum:
         return self.rate * largest < 2.0 * (1.0 + self.momentum)
 
 
-def remaining(rule: Rule, values: Tensor, time: float) -> Tensor:
+def remaining(rule: Rule, values: Tensor, time: float | Tensor) -> Tensor:
     """What is left of a residual along eigenvalues of Theta/N, after a finite time: e^(-lambda t) for the flow."""
     if isinstance(rule, GradientFlow):
         return torch.exp(-time * values)

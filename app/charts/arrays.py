@@ -18,6 +18,7 @@ Token = dict[str, Any]
 
 LEVELS = 32_000  # of a 16-bit number; -32,768 stands for what is not there
 MISSING = -32_768
+LISTS, NESTED = (list, tuple), (dict, list, tuple)  # of plain data
 SMALL = 120  # characters of base64 below which an array is not worth a name of its own
 
 
@@ -72,14 +73,18 @@ def _last_column(token: Token) -> Token:
 
 
 def mapped(data: Any, change: Callable[[str, Any], Any]) -> Any:
-    """The same plain data with every dictionary's entry (key, value) replaced by change(key, value); arrays stay."""
+    """The same plain data with every dictionary that has a key replaced by change(key, dictionary); arrays stay."""
     if isinstance(data, dict):
         if "bdata" in data:
             return data
-        return {key: change(key, mapped(value, change)) for key, value in data.items()}
-    if isinstance(data, list | tuple):
-        return [mapped(item, change) for item in data]
-    return data
+        out = dict(data)
+        for key, value in data.items():
+            if isinstance(value, dict):
+                out[key] = change(key, mapped(value, change))
+            elif isinstance(value, LISTS):
+                out[key] = mapped(value, change)
+        return out
+    return [mapped(item, change) if isinstance(item, NESTED) else item for item in data]
 
 
 def expanded(figure: Token) -> Token:
@@ -109,10 +114,11 @@ def shared(data: Any) -> tuple[Any, dict[str, Token]]:
     found: dict[str, Token] = {}
 
     def replace(_: str, value: Any) -> Any:
-        if not isinstance(value, dict) or len(value.get("bdata", "")) < SMALL:
+        data = value.get("bdata", "")
+        if len(data) < SMALL:
             return value
-        content = repr(sorted(value.items())).encode()
-        name = hashlib.blake2b(content, digest_size=9).hexdigest()
+        rest = [(key, value[key]) for key in sorted(value) if key != "bdata"]
+        name = hashlib.blake2b(f"{rest!r} {data}".encode(), digest_size=9).hexdigest()
         found[name] = value
         return {"ref": name}
 

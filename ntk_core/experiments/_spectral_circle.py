@@ -145,13 +145,13 @@ def _means(ensemble: InfiniteEnsemble, times: Any) -> np.ndarray:
 
 def _functions(spec: Spec, ensemble: InfiniteEnsemble) -> dict[str, Labelled]:
     """The target, and the limit's mean and ridge regression along the circle at every moment."""
-    from ntk_core.limit.early_stopping import ridge_mean
+    from ntk_core.limit.early_stopping import ridge_gains
 
     points, times = circle_of(spec), shared.moments(spec)
     # The grid's first point is its last: the curves close without being asked for it twice.
     inputs = data.circle(points.grid[:-1])
-    mean = ensemble.on(inputs).means(times).numpy()
-    ridge = np.stack([ridge_mean(ensemble, inputs, t).numpy() for t in times])
+    view = ensemble.on(inputs)
+    mean, ridge = view.means(times).numpy(), view.filtered(ridge_gains(ensemble, times)).numpy()
     curve = ("times", "gamma")
     return labelled(
         gamma=(("gamma",), points.grid, "angle of x", "rad"),

@@ -150,11 +150,11 @@ def _against_time(spec: Spec, ensemble: InfiniteEnsemble, times: list[float]) ->
     import torch
 
     from ntk_core.limit.classes import one_hot
-    from ntk_core.limit.early_stopping import ridge_decay, ridge_gains
+    from ntk_core.limit.early_stopping import ridge_decays, ridge_gains
 
     split, moments = _split(spec), [*times, math.inf]
-    flow = torch.stack([ensemble.decay(t) for t in moments]), ensemble.gains(moments)
-    ridge = torch.stack([ridge_decay(ensemble, t) for t in moments]), ridge_gains(ensemble, moments)
+    flow = ensemble.decays(moments), ensemble.gains(moments)
+    ridge = ridge_decays(ensemble, moments), ridge_gains(ensemble, moments)
     found = [_fit(spec, ensemble, *flow), _fit(spec, ensemble, *ridge)]
     arrays: dict[str, tuple] = {}
     for prefix, fit, (accuracy, train, test) in zip(

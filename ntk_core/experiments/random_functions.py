@@ -121,13 +121,21 @@ def _convergence(name: str, net: Net, length: float) -> dict[str, Labelled]:
 
 
 def _errors(K: Tensor) -> np.ndarray:
-    from ntk_core.limit.random_functions import draw, tangent_kernel
+    from ntk_core.limit.random_functions import root, tangent_kernel
 
-    found = np.empty((DRAWS, len(COUNTS)))
+    found, R = np.empty((DRAWS, len(COUNTS))), root(K)
     for seed in range(DRAWS):
-        F = draw(K, COUNTS[-1], seed)
+        F = R @ _noise(len(K), COUNTS[-1], seed)
         found[seed] = [_error(tangent_kernel(F[:, :P]), K) for P in COUNTS]
     return found
+
+
+@lru_cache(maxsize=DRAWS)
+def _noise(M: int, P: int, seed: int) -> Tensor:
+    """Whatever the kernel, the same numbers."""
+    from ntk_core.limit.random_functions import noise
+
+    return noise(M, P, seed)
 
 
 def _error(approximate: Tensor, K: Tensor) -> float:

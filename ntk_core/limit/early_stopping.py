@@ -63,14 +63,13 @@ def errors(ensemble: InfiniteEnsemble, X_test: Any, y_test: Any, times: Sequence
     """
     y = _targets(ensemble, X_test, y_test)
     view, N = ensemble.on(X_test), len(ensemble.y)
-    train = torch.stack([(ensemble.decay(t)[:, None] * ensemble.coefficients).square().sum() / N for t in times])
-    shrunk = [ridge_decay(ensemble, t)[:, None] * ensemble.coefficients for t in times]
+    energy = ensemble.coefficients.square().sum(1) / N
     means, std = view.marginals(times)
     return Errors(
         tuple(times),
-        train,
+        ensemble.decays(times).square() @ energy,
         _errors(means, y),
-        torch.stack([r.square().sum() / N for r in shrunk]),
+        ridge_decays(ensemble, times).square() @ energy,
         _errors(view.filtered(ridge_gains(ensemble, times)), y),
         std.square().mean(1),
     )
@@ -121,9 +120,11 @@ def ridge_gains(ensemble: InfiniteEnsemble, times: Sequence[float]) -> Tensor:
     return torch.where(t.isinf(), at_infinity, t / (1 + ensemble.values * torch.where(t.isinf(), 0.0, t)))
 
 
-def ridge_decay(ensemble: InfiniteEnsemble, t: float) -> Tensor:
-    """1 / (1 + lambda t) along each eigendirection."""
-    return ensemble.decay(t) if math.isinf(t) else 1 / (1 + ensemble.values * t)
+def ridge_decays(ensemble: InfiniteEnsemble, times: Sequence[float]) -> Tensor:
+    """1 / (1 + lambda t) along each eigendirection (T, N): what ridge with penalty 1/t leaves of the targets."""
+    t = torch.tensor(list(times), dtype=ensemble.values.dtype)[:, None]
+    # At infinity a null direction is left as it is, and infinity times zero is no number.
+    return 1 / (1 + torch.where(ensemble.values > 0, ensemble.values * t, 0.0))
 
 
 def _grid(ensemble: InfiniteEnsemble) -> np.ndarray:

@@ -126,29 +126,31 @@ class InfiniteEnsemble:
         Raises:
             ValueError: t is negative or between two steps of the rule, or infinite where the rule diverges.
         """
-        self._check_time(t)
-        if math.isinf(t):
-            return self._inverse()
-        return self.rule.respond(self.values + self.ridge, t).moved_r
+        return self.gains([t])[0]
 
     def gains(self, times: Sequence[float]) -> Tensor:
         """`gain` at T times, in one go: (T, N)."""
-        for t in times:
-            self._check_time(t)
-        total, ends = self.values + self.ridge, torch.tensor([not math.isinf(t) for t in times])
-        finite = torch.tensor([t for t in times if not math.isinf(t)], dtype=total.dtype)[:, None]
-        out = self._inverse().repeat(len(times), 1)
-        out[ends] = self.rule.respond(total.expand(len(finite), -1), finite.expand(-1, len(total))).moved_r
-        return out
+        return self._along(times, self._inverse(), lambda total, t: self.rule.respond(total, t).moved_r)
 
     def decay(self, t: float) -> Tensor:
         """What is left of a residual along each eigendirection (N,): e^(-t lambda) for the flow, 1 where lambda = 0."""
-        self._check_time(t)
+        return self.decays([t])[0]
+
+    def decays(self, times: Sequence[float]) -> Tensor:
+        """`decay` at T times, in one go: (T, N)."""
         total = self.values + self.ridge
-        left = (total == 0).to(total.dtype) if math.isinf(t) else remaining(self.rule, total, t)
-        if self.ridge == 0:
-            return left
-        return (self.ridge + self.values * left) / total
+        left = self._along(times, (total == 0).to(total.dtype), lambda total, t: remaining(self.rule, total, t))
+        return left if self.ridge == 0 else (self.ridge + self.values * left) / total
+
+    def _along(self, times: Sequence[float], at_infinity: Tensor, finite: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """(T, N): what holds at infinite times, and elsewhere a function of lambda + ridge (F, N) and t (F, N)."""
+        for t in times:
+            self._check_time(t)
+        ends = torch.tensor([not math.isinf(t) for t in times])
+        out = at_infinity.repeat(len(times), 1)
+        t = torch.tensor([t for t in times if not math.isinf(t)], dtype=out.dtype)[:, None]
+        out[ends] = finite((self.values + self.ridge).expand(len(t), -1), t.expand(-1, len(self.values)))
+        return out
 
     def _inverse(self) -> Tensor:
         """The pseudo-inverse 1/(lambda + ridge) (N,)."""

@@ -61,23 +61,35 @@ def _recursion(arch: Architecture, X: Floats, X2: Floats | None = None) -> Recur
 
 
 def _kernels(arch: Architecture, X: Floats, X2: Floats | None) -> list[Tensor]:
-    both = threads.alone(lambda: _recursion(arch, X, X2))
-    nngp, ntk = np.empty(both.shape), np.empty(both.shape)
-
-    def write(block: tiles.Block) -> None:
-        rows, columns = block
-        both.block(rows, columns, nngp[block], ntk[block])
-        if both.symmetric and rows != columns:
-            for kernel in (nngp, ntk):
-                kernel[columns, rows] = kernel[block].T
-
-    size = min(BLOCK, -(-max(both.shape) // 2))
-    blocks = tiles.blocks(*both.shape, size, both.symmetric)
-    if nngp.size <= both.alone_up_to:
-        threads.alone(lambda: deque(map(write, blocks), maxlen=0))
-    else:
-        deque(threads.ordered(write, blocks), maxlen=0)
+    both, nngp, ntk = threads.alone(lambda: _begun(arch, X, X2))
+    if _several(both):
+        # At least two blocks a side: there are threads for them.
+        size = min(BLOCK, -(-max(both.shape) // 2))
+        blocks = tiles.blocks(*both.shape, size, both.symmetric)
+        deque(threads.ordered(lambda block: _write(both, block, nngp, ntk), blocks), maxlen=0)
     return [torch.from_numpy(nngp), torch.from_numpy(ntk)]
+
+
+def _begun(arch: Architecture, X: Floats, X2: Floats | None) -> tuple[Recursion, Floats, Floats]:
+    """The recursion and both kernels; they are done where one thread is faster than several."""
+    both = _recursion(arch, X, X2)
+    nngp, ntk = np.empty(both.shape), np.empty(both.shape)
+    if not _several(both):
+        for block in tiles.blocks(*both.shape, BLOCK, both.symmetric):
+            _write(both, block, nngp, ntk)
+    return both, nngp, ntk
+
+
+def _several(both: Recursion) -> bool:
+    return both.shape[0] * both.shape[1] > both.alone_up_to
+
+
+def _write(both: Recursion, block: tiles.Block, nngp: Floats, ntk: Floats) -> None:
+    rows, columns = block
+    both.block(rows, columns, nngp[block], ntk[block])
+    if both.symmetric and rows != columns:
+        for kernel in (nngp, ntk):
+            kernel[columns, rows] = kernel[block].T
 
 
 class KernelOperator:

@@ -50,14 +50,31 @@ def draw(K: Any, P: int, seed: int = 0) -> Tensor:
     Raises:
         ValueError: K is no kernel matrix, P is not a whole number from 1 to a million, a bad seed.
     """
-    matrix = symmetric(torch.as_tensor(K, dtype=torch.float64).detach())
+    R = root(K)
+    return R @ noise(len(R), P, seed)
+
+
+def root(K: Any) -> Tensor:
+    """The symmetric square root of a kernel matrix, (M, M).
+
+    Raises:
+        ValueError: K is no kernel matrix.
+    """
+    values, vectors = torch.linalg.eigh(symmetric(torch.as_tensor(K, dtype=torch.float64).detach()))
+    check_semidefinite(values)
+    return (vectors * values.clamp_min(0.0).sqrt()) @ vectors.mT
+
+
+def noise(M: int, P: int, seed: int = 0) -> Tensor:
+    """Standard normal numbers (M, P), of which a root of K makes P functions; the first P of more are the same.
+
+    Raises:
+        ValueError: P is not a whole number from 1 to a million, a bad seed.
+    """
     if isinstance(P, bool) or not isinstance(P, numbers.Integral) or not 1 <= P <= MOST_FUNCTIONS:
         raise ValueError(f"P: must be a whole number between 1 and {MOST_FUNCTIONS:,}, got {P!r}")
-    values, vectors = torch.linalg.eigh(matrix)
-    check_semidefinite(values)
-    root = (vectors * values.clamp_min(0.0).sqrt()) @ vectors.mT
-    z = np.random.default_rng(check_seed("seed", seed)).standard_normal((int(P), len(matrix)))
-    return root @ torch.from_numpy(z).mT
+    z = np.random.default_rng(check_seed("seed", seed)).standard_normal((int(P), M))
+    return torch.from_numpy(z).mT
 
 
 def tangent_kernel(F: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ import math
 import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -145,8 +146,11 @@ def _density(gamma: Floats, dimension: int) -> Floats:
     return np.exp(log_c + (dimension - 2) * np.log(np.sin(gamma)))
 
 
+@lru_cache(maxsize=8)
 def _graded(pieces: int) -> tuple[Floats, Floats]:
-    """Nodes and weights on (0, pi): panels that double in length from either end, each cut into `pieces`."""
+    """Nodes and weights on (0, pi), not to be written to: panels that double in length from either end, each cut into
+    `pieces`.
+    """
     doublings = math.ceil(math.log2(math.pi / 2 / INNERMOST))
     half = np.concatenate([[0.0], math.pi / 2 * 2.0 ** np.arange(-doublings, 1)])
     edges = np.concatenate([half, (math.pi - half)[-2::-1]])

@@ -52,7 +52,7 @@ def ask(pictures, address):
 def refs(data):
     """Names of arrays that plain data mention."""
     found = set()
-    arrays.mapped(data, lambda key, value: found.add(value) if key == "ref" else None)
+    arrays.mapped(data, lambda key, value: found.add(value["ref"]) if "ref" in value else value)
     return found
 
 

@@ -402,13 +402,36 @@ def test_percentiles_are_as_exact_as_the_numbers_allow_whatever_kind_they_are(fi
     np.testing.assert_array_equal(found.percentile(np.float32([10, 90])), found.percentile([10.0, 90.0]))
 
 
+def signal(rule, values, t):
+    """E_t along eigenvalues: what is left of a unit residual, added up step by step; exactly for the flow."""
+    if isinstance(rule, GradientFlow):
+        return np.array([t if v == 0 else -math.expm1(-v * t) / v for v in values])
+    total, velocity = np.zeros(len(values)), np.zeros(len(values))
+    for _ in range(round(t / rule.rate)):
+        velocity = getattr(rule, "momentum", 0.0) * velocity + rule.rate * (1 - values * total)
+        total = total + velocity
+    return total
+
+
 @pytest.mark.parametrize("rule", [GradientFlow(), GradientDescent(0.5), GradientDescent(6.0), Momentum(0.5, 0.9)])
 @pytest.mark.parametrize("ridge", [0.0, 0.1])
-def test_many_times_at_once_are_each_time_alone(rule, ridge):
+def test_gains_and_decays_are_sums_over_the_rules_steps(rule, ridge):
     X = np.concatenate([data.circle(data.even_angles(6)), data.circle(data.even_angles(6))[:2]])  # two null directions
     ensemble = InfiniteEnsemble(Architecture(3, 1, "relu", 0.2, n_in=2), X, np.ones(8), rule, ridge=ridge)
-    times = [0.0, 6.0, 60.0, math.inf, 6000.0] if rule.stable(float(ensemble.values[-1]) + ridge) else [0.0, 6.0, 60.0]
-    alone = torch.stack([ensemble.gain(t) for t in times])
-    torch.testing.assert_close(ensemble.gains(times), alone, rtol=1e-12, atol=1e-12)
-    with pytest.raises(ValueError, match="t: a time must be >= 0"):
-        ensemble.gains([6.0, -1.0])
+    values, total = ensemble.values.numpy(), ensemble.values.numpy() + ridge
+    assert (values == 0).sum() == 2
+    times = [0.0, 6.0, 60.0, 6000.0]
+    expected = [signal(rule, total, t) for t in times]
+    if rule.stable(float(total[-1])):
+        times.append(math.inf)
+        expected.append(np.divide(1, total, out=np.zeros(8), where=total > 0))
+    else:
+        times, expected = times[:3], expected[:3]
+    np.testing.assert_allclose(ensemble.gains(times), expected, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(ensemble.decays(times), 1 - values * np.array(expected), rtol=1e-9, atol=1e-9)
+    for t, gain, left in zip(times, ensemble.gains(times), ensemble.decays(times), strict=True):
+        torch.testing.assert_close(ensemble.gain(t), gain, rtol=0, atol=0)
+        torch.testing.assert_close(ensemble.decay(t), left, rtol=0, atol=0)
+    for ask in (ensemble.gains, ensemble.decays):
+        with pytest.raises(ValueError, match="t: a time must be >= 0"):
+            ask([6.0, -1.0])
