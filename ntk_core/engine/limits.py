@@ -32,7 +32,7 @@ class Limits:
     stalled: float = 900.0
 
     def refuse(self, plan: Plan, result_bytes: int) -> str | None:
-        """Why a run must not start, or None: its plan's own reason, or a bound of this engine on it or on its result."""
+        """Why a run must not start, or None: its plan's own reason, or a bound of this engine."""
         if plan.refusal:
             return plan.refusal
         if plan.seconds > self.seconds:

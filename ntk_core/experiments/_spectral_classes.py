@@ -147,8 +147,6 @@ def _shares(spec: Spec) -> Tensor:
 
 def _against_time(spec: Spec, ensemble: InfiniteEnsemble, times: list[float]) -> dict[str, Labelled]:
     """Accuracies and errors of the limit's mean and of ridge with penalty 1/t, infinity after the times."""
-    import torch
-
     from ntk_core.limit.classes import one_hot
     from ntk_core.limit.early_stopping import ridge_decays, ridge_gains
 

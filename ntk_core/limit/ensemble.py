@@ -148,8 +148,8 @@ class InfiniteEnsemble:
             self._check_time(t)
         ends = torch.tensor([not math.isinf(t) for t in times])
         out = at_infinity.repeat(len(times), 1)
-        t = torch.tensor([t for t in times if not math.isinf(t)], dtype=out.dtype)[:, None]
-        out[ends] = finite((self.values + self.ridge).expand(len(t), -1), t.expand(-1, len(self.values)))
+        some = torch.tensor([t for t in times if not math.isinf(t)], dtype=out.dtype)[:, None]
+        out[ends] = finite((self.values + self.ridge).expand(len(some), -1), some.expand(-1, len(self.values)))
         return out
 
     def _inverse(self) -> Tensor:
