@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from ntk_core.engine.previews import PREVIEW_SECONDS
 
 if TYPE_CHECKING:
     from ntk_core.engine import Preview
+    from ntk_core.engine.previews import Asked
     from ntk_core.runs.plan import Plan
     from ntk_core.runs.spec import ExperimentSpec
     from ntk_core.runs.theory import Theory
@@ -64,13 +66,14 @@ def render(view: View) -> None:
         st.rerun()
     resolved = _take_click(view, resolved)
     typed = _typed(view, resolved) if blocked else {}
-    _controls(view, resolved.values, typed)
-    page_state.write(view.name, view.name, view.table, resolved.values)
-    st.subheader(view.title, anchor=False)
-    st.markdown(view.sentence)
-    for problem in (p for p in resolved.problems if p not in typed.values()):
-        st.error(plain(problem), icon=":material/error:")
-    preview = _preview(resolved.spec)
+    with _asked(resolved.spec) as asked:  # a worker works out the limit while the controls are drawn
+        _controls(view, resolved.values, typed)
+        page_state.write(view.name, view.name, view.table, resolved.values)
+        st.subheader(view.title, anchor=False)
+        st.markdown(view.sentence)
+        for problem in (p for p in resolved.problems if p not in typed.values()):
+            st.error(plain(problem), icon=":material/error:")
+        preview = _preview(asked)
     if preview is None:
         _earlier(view, resolved)
     else:
@@ -124,7 +127,19 @@ def _controls(view: View, values: Mapping[str, Any], problems: Mapping[str, str]
                         widgets.show(view.name, control)
 
 
-def _preview(spec: ExperimentSpec) -> Preview | None:
+@contextmanager
+def _asked(spec: ExperimentSpec) -> Iterator[Asked | EngineError]:
+    """The preview of a spec, asked for and given up at the end; or why the engine cannot be asked."""
+    try:
+        asking = engine().ask(spec)
+    except EngineError as error:
+        yield error
+        return
+    with asking as asked:
+        yield asked
+
+
+def _preview(asked: Asked | EngineError) -> Preview | None:
     """Theory and plan, or the sentence why there are none.
 
     While it waits it looks up: where a control has moved meanwhile the script ends here, and the answer is given up.
@@ -132,12 +147,13 @@ def _preview(spec: ExperimentSpec) -> Preview | None:
     deadline = time.monotonic() + PREVIEW_SECONDS
     place = st.empty()  # always there: what follows must not move when a spinner comes and goes
     try:
-        with engine().ask(spec) as asked:
-            if not asked.wait(SPINNER_AFTER):
-                with place, st.spinner("Working out the limit…", show_time=True):
-                    while not asked.wait(LOOK_UP_SECONDS) and time.monotonic() < deadline:
-                        runs.viewer()  # to ask the session raises where the script is to run again
-            return asked.result(0.0)
+        if isinstance(asked, EngineError):
+            raise asked
+        if not asked.wait(SPINNER_AFTER):
+            with place, st.spinner("Working out the limit…", show_time=True):
+                while not asked.wait(LOOK_UP_SECONDS) and time.monotonic() < deadline:
+                    runs.viewer()  # to ask the session raises where the script is to run again
+        return asked.result(0.0)
     except (ValueError, EngineError) as error:
         st.error(plain(str(error)), icon=":material/error:")
         return None

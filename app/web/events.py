@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import math
 import zlib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from app.web.served import takes_gzip
 
@@ -38,26 +38,8 @@ def raw(name: str, text: str, number: str = "") -> bytes:
 
 
 def to_json(data: Any) -> str:
-    """Plain data as JSON on one line; numbers that JSON does not have become null."""
-    try:
-        return _dumps(data)
-    except ValueError:  # there is such a number: seldom, and to look for it takes longer than all the rest
-        return _dumps(finite(data))
-
-
-def _dumps(data: Any) -> str:
-    return json.dumps(data, separators=(",", ":"), allow_nan=False)
-
-
-def finite(data: Any) -> Any:
-    """The same plain data with None for every infinite or undefined number."""
-    if isinstance(data, float):
-        return data if math.isfinite(data) else None
-    if isinstance(data, dict):
-        return {key: finite(value) for key, value in data.items()}
-    if isinstance(data, list | tuple):
-        return [finite(value) for value in data]
-    return data
+    """Plain data, NumPy's numbers among them, as JSON on one line; numbers that JSON does not have become null."""
+    return orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY).decode()
 
 
 class EventStream:

@@ -9,15 +9,18 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from distributed import get_worker
 
 from ntk_core import experiments
 from ntk_core.engine.errors import OUT_OF_MEMORY, TOO_LONG, UNEXPECTED
+from ntk_core.engine.giving_way import give_way, going_first
 from ntk_core.engine.post import Post
 from ntk_core.progress import Listener, checkpoint, listening
 from ntk_core.runs.machine import cores
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
 
     from ntk_core.runs.spec import ExperimentSpec
     from ntk_core.runs.theory import Theory
+
+
+SWITCH_SECONDS = 0.0005  # after which a thread of the theory worker hands the interpreter on; Python's own is ten times
 
 
 class Cancelled(Exception):  # noqa: N818 - nothing went wrong
@@ -50,7 +56,9 @@ def dask_setup(worker: Worker) -> None:
     """Preload hook: torch is imported now; training yields the processor to theory and to the web process."""
     import torch  # noqa: F401
 
-    if "training" in worker.state.total_resources and "theory" not in worker.state.total_resources:
+    if "theory" in worker.state.total_resources:
+        sys.setswitchinterval(SWITCH_SECONDS)
+    elif "training" in worker.state.total_resources:
         os.nice(5)
 
 
@@ -61,8 +69,9 @@ def preview(fields: str) -> dict[str, Any]:
     """
     set_threads()
     try:
-        with listening(still_wanted()):
-            asked = experiments.parse(json.loads(fields))
+        asked = experiments.parse(json.loads(fields))
+        slow = experiments.is_slow(asked)
+        with listening(still_wanted(waits=slow)), nullcontext() if slow else going_first():
             spec, experiment = on_device(asked), experiments.load(asked.experiment)
             plan = experiment.plan(spec).to_json() if experiments.runs(spec.experiment) else None
             theory = recorded_theory(asked) or experiment.theory(spec)
@@ -97,7 +106,7 @@ def run(fields: str, part: dict[str, Any]) -> Outcome:
         return Outcome(state=state, error=error, traceback=trace, messages=post.close(), facts=facts)
 
     try:
-        with listening(still_wanted(post.progress)):
+        with listening(still_wanted(post.progress, waits=True)):
             _iterate(fields, Part.from_json(part), post)
     except Cancelled:
         return outcome("stopped")
@@ -129,10 +138,10 @@ def _iterate(fields: str, part: Part, post: Post) -> None:
             return  # what is there will do
 
 
-def still_wanted(tell: Callable[[float], None] | None = None) -> Listener:
+def still_wanted(tell: Callable[[float], None] | None = None, *, waits: bool = False) -> Listener:
     """A listener that raises Cancelled when no client wants the present task any more: Dask marks it then.
 
-    It passes the shares of the work that it hears of on to `tell`.
+    It passes the shares of the work that it hears of on to `tell`, and lets what goes first go first if it `waits`.
     """
     worker = get_worker()
     key = worker.get_current_task()
@@ -140,6 +149,8 @@ def still_wanted(tell: Callable[[float], None] | None = None) -> Listener:
     def check(share: float | None = None) -> None:
         if share is not None and tell is not None:
             tell(share)
+        if waits:
+            give_way()
         task = worker.state.tasks.get(key)
         if task is None or task.state not in ("executing", "long-running"):
             raise Cancelled

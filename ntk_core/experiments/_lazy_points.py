@@ -39,8 +39,9 @@ class Points(NamedTuple):
         return 1 if self.y.ndim == 1 else self.y.shape[1]
 
 
+@lru_cache(maxsize=16)  # a plan asks again and again
 def points_of(spec: Spec) -> Points:
-    """The points of a spec.
+    """The points of a spec, not to be written to.
 
     Raises:
         ValueError: fewer rows than are to be learned from; `data.GoneError` where the table is no longer kept.

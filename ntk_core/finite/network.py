@@ -20,6 +20,7 @@ from ntk_core.finite.sampled import Sampled
 from ntk_core.finite.tangent import Features, tangent_kernel
 from ntk_core.finite.weights import Dense, Weights, draw, generator
 from ntk_core.products import times_vector
+from ntk_core.progress import checkpoint
 
 Term: TypeAlias = tuple[float | Tensor, Direction]  # a factor, or one a seed (S,), and what it multiplies
 SAMPLED_FROM_WIDTH = 4096  # "auto": below this a stored matrix is small and fast
@@ -78,6 +79,7 @@ class Network:
         biases = []
         sizes = arch.widths
         for layer, (n, m) in enumerate(pairwise(sizes)):
+            checkpoint()
             # The first and last matrix are thin: storing them is cheaper than a basis of their products.
             if sampled and 0 < layer < arch.depth - 1:
                 layers.append(Sampled(m, n, seeds, layer, dtype, where, tolerance))

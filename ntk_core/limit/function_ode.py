@@ -140,20 +140,18 @@ def _states(equation: Equation, times: Sequence[float], tolerance: float, budget
     if last == 0:
         return np.zeros((len(times), S * equation.block))
     solver = equation.solver(last, tolerance, tolerance * scale)
-    out, waiting = [], list(times)
-    while waiting and waiting[0] == 0:
-        out.append(solver.y)
-        waiting.pop(0)
+    at = np.asarray(times, dtype=float)
+    out, done = np.zeros((len(at), len(solver.y))), int(np.searchsorted(at, 0.0, side="right"))
     for step in range(budget.steps):
         message = solver.step()
         _check(solver, message, S, budget.growth, scale)
-        inner = None
-        while waiting and waiting[0] <= solver.t:
-            inner = solver.dense_output() if inner is None else inner
-            t = waiting.pop(0)
-            out.append(solver.y if t == solver.t else inner(t))
-        if not waiting:
-            return np.array(out)
+        reached = int(np.searchsorted(at, solver.t, side="right"))
+        if reached > done:
+            out[done:reached] = solver.dense_output()(at[done:reached]).T
+            done = reached
+        if done == len(at):
+            out[at == solver.t] = solver.y
+            return out
         if step % 64 == 0:
             checkpoint(solver.t / last)
     raise RuntimeError(

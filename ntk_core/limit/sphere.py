@@ -31,6 +31,7 @@ NODES = 24  # of Gauss's rule on one panel
 INNERMOST = 1e-7  # radians: the first panel at either end
 MOST_PANELS = 2048
 LARGEST_DEGREE = 1000
+KEPT = 1000  # degrees times pieces up to which a projection is kept: some megabytes
 ROUNDING = 2.0**-48  # of kernel values, relative to K(x, x); averages are better
 
 
@@ -100,8 +101,7 @@ def sphere_eigenvalues(
     size = float(abs(profile(np.zeros(1))[0]))
     pieces, evaluations, before, change = max(1, degrees // 16), 0, np.array(np.inf), np.array(np.inf)
     while pieces <= MOST_PANELS:
-        gamma, weights = _graded(pieces)
-        P = harmonics(gamma, degrees, dimension) * _density(gamma, dimension) * weights
+        gamma, P = _projection(pieces, degrees, dimension)
         values = P @ profile(gamma)
         evaluations += len(gamma)
         change = np.abs(values - before)
@@ -144,6 +144,20 @@ def _density(gamma: Floats, dimension: int) -> Floats:
     """c_d sin^(d-2) gamma, the density of the angle between two random points."""
     log_c = gammaln(dimension / 2) - math.log(math.pi) / 2 - gammaln((dimension - 1) / 2)
     return np.exp(log_c + (dimension - 2) * np.log(np.sin(gamma)))
+
+
+def _projection(pieces: int, degrees: int, dimension: int) -> tuple[Floats, Floats]:
+    """Nodes (Q,), and what makes eigenvalues of the kernel there, (degrees + 1, Q); neither is to be written to."""
+    small = (degrees + 1) * pieces <= KEPT
+    return (_kept_projection if small else _new_projection)(pieces, degrees, dimension)
+
+
+def _new_projection(pieces: int, degrees: int, dimension: int) -> tuple[Floats, Floats]:
+    gamma, weights = _graded(pieces)
+    return gamma, harmonics(gamma, degrees, dimension) * _density(gamma, dimension) * weights
+
+
+_kept_projection = lru_cache(maxsize=8)(_new_projection)  # whatever the kernel, the same
 
 
 @lru_cache(maxsize=8)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ntk_core import experiments
-from ntk_core.engine import Preview, Run, data_jobs
+from ntk_core.engine import EngineError, Preview, Run, data_jobs
 from ntk_core.runs.arrays import labelled
 from ntk_core.runs.parts import Part
 from ntk_core.runs.plan import GroupPlan, Plan
@@ -171,7 +171,11 @@ class Engine:
 
     @contextmanager
     def ask(self, spec: Any) -> Iterator[Asked]:
-        yield Asked(self.refused or self.preview(spec))
+        try:
+            answer: Preview | Exception = self.preview(spec)
+        except (ValueError, EngineError) as error:  # a worker's refusal comes as an answer
+            answer = error
+        yield Asked(answer)
 
     def refusal(self, spec: Any, plan: Plan) -> str | None:
         return plan.refusal

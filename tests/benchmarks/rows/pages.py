@@ -46,6 +46,7 @@ def moved_controls(context: Context) -> Table:
     """What the server takes; nothing of it was known before. A browser draws them in some more milliseconds."""
     count = context.pick(40, 3)
     with contextlib.closing(_Server(NTK_THREADS="2")) as server:
+        server.await_pictures()
         lines = []
         for page, control in list(MOVED.items())[: context.pick(len(MOVED), 1)]:
             values = [0.01 * (2 + k) for k in range(count + 2)]
@@ -66,10 +67,8 @@ WAIT_MS = 120_000
 def first_sight(context: Context) -> Table:
     """In a browser on the same cores: the first visitor once the server has drawn its pictures, and one after."""
     with _chromium() as browser, contextlib.closing(_Server(NTK_THREADS="2")) as server:
-        address = f"http://127.0.0.1:{server.port}{server.base}"
-        while not all("ntk-still" in urllib.request.urlopen(f"{address}/{page}").read().decode() for page in LIVE):
-            time.sleep(0.2)
-        rows = tuple(_visits(browser, address, page) for page in context.pick(LIVE, LIVE[:1]))
+        server.await_pictures()
+        rows = tuple(_visits(browser, server.address, page) for page in context.pick(LIVE, LIVE[:1]))
     headers = (
         "page",
         "first picture",
@@ -137,6 +136,18 @@ class _Server(ServerProcess):
         super().__init__(NTK_STORE="none", **environment)
         self.await_workers()
         self.web = psutil.Process(self.process.pid)
+
+    @property
+    def address(self) -> str:
+        """Of the first page, without a slash at its end."""
+        return f"http://127.0.0.1:{self.port}{self.base}"
+
+    def await_pictures(self) -> None:
+        """Until the server has drawn the first pictures of its pages, which it does once, when it has started."""
+        while not all(
+            "ntk-still" in urllib.request.urlopen(f"{self.address}/{page}").read().decode() for page in MOVED
+        ):
+            time.sleep(0.2)
 
     def seconds(self) -> float:
         """Processor time so far."""
