@@ -543,6 +543,15 @@ def test_a_sketch_does_not_wait_for_training(engine, toy):
     busy.stop()
 
 
+def test_networks_before_training_stand_still_while_the_limit_is_worked_out(engine, toy):
+    began, thinking = time.monotonic(), 1.0
+    with engine.ask(toy(thinking=thinking)) as asked:
+        assert not asked.wait(0.3)  # by now it is being worked out
+        assert engine.sketch(toy(frames=12)).wait(PATIENCE) == "finished"
+        assert time.monotonic() - began > thinking
+        asked.result(PATIENCE)
+
+
 def test_a_closed_engine_stays_closed(engine, toy):
     own = Engine.start(engine.address)
     own.close()
