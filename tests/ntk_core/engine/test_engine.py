@@ -544,11 +544,11 @@ def test_a_sketch_does_not_wait_for_training(engine, toy):
 
 
 def test_networks_before_training_stand_still_while_the_limit_is_worked_out(engine, toy):
-    assert engine.sketch(toy(frames=11)).wait(PATIENCE) == "finished"  # the worker is there, and quick
+    assert engine.sketch(toy(nonce=1)).wait(PATIENCE) == "finished"  # the worker is there, and quick
     began, thinking = time.monotonic(), 1.0
     with engine.ask(toy(thinking=thinking)) as asked:
         assert not asked.wait(0.3)  # by now it is being worked out
-        assert engine.sketch(toy(frames=12)).wait(PATIENCE) == "finished"
+        assert engine.sketch(toy(nonce=2)).wait(PATIENCE) == "finished"
         assert time.monotonic() - began > thinking
         asked.result(PATIENCE)
 
