@@ -27,12 +27,12 @@ class Dots(NamedTuple):
 
 def interval(values: np.ndarray) -> tuple[float, float, float]:
     """Mean of finite numbers with Student's 95 % interval, NaN without numbers."""
-    from scipy import stats
+    from ntk_core.finite.student import two_sided
 
     if not len(values):
         return math.nan, math.nan, math.nan
     middle, S = float(values.mean()), len(values)
-    reach = float(stats.t.ppf(0.975, S - 1) * values.std(ddof=1)) / math.sqrt(S) if S > 1 else 0.0
+    reach = two_sided(0.95, S - 1) * float(values.std(ddof=1)) / math.sqrt(S) if S > 1 else 0.0
     return middle, middle - reach, middle + reach
 
 

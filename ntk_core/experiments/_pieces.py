@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from ntk_core.runs import machine
@@ -21,10 +21,12 @@ AnyPiece = TypeVar("AnyPiece", bound=Piece)
 
 
 def parts(
-    pieces: Iterable[AnyPiece], words: Callable[[AnyPiece], str], seconds: Callable[[AnyPiece], float]
+    pieces: Sequence[AnyPiece], words: Callable[[AnyPiece], str], cost: Callable[[AnyPiece], float], seconds: float
 ) -> tuple[Part, ...]:
-    """A part for every piece, named in words, with its predicted seconds."""
-    return tuple(Part(words(piece), (piece.place,), seconds(piece)) for piece in pieces)
+    """A part for every piece, named in words, with its share of the predicted seconds of all."""
+    costs = [cost(piece) for piece in pieces]
+    whole = max(sum(costs), 1e-300)
+    return tuple(Part(words(p), (p.place,), seconds * c / whole) for p, c in zip(pieces, costs, strict=True))
 
 
 def too_large(size: int, device: str, lower: str) -> str | None:

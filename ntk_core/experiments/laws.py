@@ -32,9 +32,9 @@ def theory(spec: Spec) -> Theory:
 
 def plan(spec: Spec) -> Plan:
     """Predicted cost of the sweep; refuses what does not fit."""
-    from ntk_core.experiments import _sweep
+    from ntk_core.experiments import _laws_pieces
 
-    return _sweep.plan(spec)
+    return _laws_pieces.plan(spec)
 
 
 _LOOK = {
@@ -82,13 +82,13 @@ def _more_coords(spec: Spec) -> dict[str, Labelled]:
 
 def parts(spec: Spec, plan: Plan, workers: int) -> tuple[Part, ...]:
     """A part for every few networks of one width and depth, the cheapest first; the same for any number of workers."""
-    from ntk_core.experiments import _sweep
+    from ntk_core.experiments import _laws_pieces
 
-    return _sweep.parts(spec, plan)
+    return _laws_pieces.parts(spec, plan)
 
 
 def run(spec: Spec, part: Part | None = None) -> Iterator[Increment]:
     """Draws the networks of a part (by default all), and looks at them, trained or not."""
-    from ntk_core.experiments import _sweep
+    from ntk_core.experiments import _laws_sweep
 
-    return _sweep.run(spec, part)
+    return _laws_sweep.run(spec, part)

@@ -155,9 +155,9 @@ def _cached_ensemble(arch: Architecture, inputs: bytes, targets: bytes, one_rate
 
 def plan(spec: Spec) -> Plan:
     """Predicted cost of the sweep, with warnings; refuses what does not fit."""
-    from ntk_core.experiments import _lazy_sweep
+    from ntk_core.experiments import _lazy_pieces
 
-    return _lazy_sweep.plan(spec, stable_rate(spec))
+    return _lazy_pieces.plan(spec, stable_rate(spec))
 
 
 def schema(spec: Spec) -> Schema:
@@ -191,9 +191,9 @@ def _where_moved(spec: Spec) -> str:
 
 def parts(spec: Spec, plan: Plan, workers: int) -> tuple[Part, ...]:
     """A part for every few networks of one kind and width, the cheapest first; the same for any number of workers."""
-    from ntk_core.experiments import _lazy_sweep
+    from ntk_core.experiments import _lazy_pieces
 
-    return _lazy_sweep.parts(spec, plan)
+    return _lazy_pieces.parts(spec, plan)
 
 
 def run(spec: Spec, part: Part | None = None) -> Iterator[Increment]:

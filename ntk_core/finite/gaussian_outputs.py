@@ -10,13 +10,14 @@ form for relu without biases).
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 POWER = 0.9
+_NORMAL = NormalDist()
 
 
 class Verdict(NamedTuple):
@@ -46,6 +47,8 @@ def normality(outputs: Any, variance: float, level: float = 0.05) -> Verdict:
 
 def kolmogorov(outputs: Any, variance: float) -> float:
     """p-value of Kolmogorov and Smirnov's test of f(x) ~ N(0, variance), outputs as in `normality`."""
+    from scipy import stats
+
     return float(stats.kstest(_standardized(outputs, variance, 0.05).ravel(), "norm").pvalue)
 
 
@@ -99,7 +102,7 @@ def _verdict(effect: float, error: float, level: float, growth: float) -> Verdic
 
     `growth` is how the squared error grows with a small effect: with f = s z and Var s^2 = v, first order in v.
     """
-    reach, power = error * float(stats.norm.ppf(1 - level / 2)), error * float(stats.norm.ppf(POWER))
+    reach, power = error * _NORMAL.inv_cdf(1 - level / 2), error * _NORMAL.inv_cdf(POWER)
     middle = reach + growth * power**2 / 2
     detectable = middle + math.sqrt(max(0.0, middle**2 - reach**2 + power**2))
-    return Verdict(effect, error, 2 * float(stats.norm.sf(abs(effect) / error)), detectable)
+    return Verdict(effect, error, math.erfc(abs(effect) / error / math.sqrt(2)), detectable)

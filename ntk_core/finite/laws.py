@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ntk_core.finite.student import two_sided
+
 
 class Slope(NamedTuple):
     """log(value) = intercept + slope log(n); low and high bound the slope."""
@@ -50,11 +52,14 @@ def fit_slope(n: Any, values: Any, level: float = 0.95) -> Slope:
         raise ValueError("values: a slope in log-log needs finite numbers > 0")
     if len(x) < 3 or len(np.unique(x)) < 2:
         raise ValueError(f"n: a slope and its interval need at least three points at different n, got {len(x)}")
-    from scipy import stats  # seconds on a cold disk, and drawing exact curves alone needs none of it
-
-    fit = stats.linregress(np.log(x), np.log(y))
-    reach = float(stats.t.ppf((1 + level) / 2, len(x) - 2) * fit.stderr)
-    return Slope(float(fit.slope), float(fit.intercept), float(fit.slope) - reach, float(fit.slope) + reach)
+    u, v = np.log(x), np.log(y)
+    centred = u - u.mean()
+    square = float(centred @ centred)
+    slope = float(centred @ (v - v.mean())) / square
+    intercept = float(v.mean()) - slope * float(u.mean())
+    left, freedom = v - intercept - slope * u, len(x) - 2
+    reach = two_sided(level, freedom) * math.sqrt(float(left @ left) / freedom / square)
+    return Slope(slope, intercept, slope - reach, slope + reach)
 
 
 def relative_variance(values: Any, level: float = 0.95) -> Estimate:
@@ -67,8 +72,6 @@ def relative_variance(values: Any, level: float = 0.95) -> Estimate:
     if v.ndim != 1 or len(v) < 3 or not np.isfinite(v).all():
         raise ValueError(f"values: at least three finite numbers, one a seed, are needed, got shape {v.shape}")
     _check_level(level)
-    from scipy import stats
-
     S, mean = len(v), float(v.mean())
     if np.ptp(v) == 0 or mean == 0:
         raise ValueError("values: all are equal, or their mean is zero: there is no relative variance")
@@ -82,7 +85,7 @@ def relative_variance(values: Any, level: float = 0.95) -> Estimate:
     if not np.isfinite(logs).all():  # all but one are equal
         return Estimate(value, 0.0, math.inf)
     error = math.sqrt((S - 1) / S * float(np.square(logs - logs.mean()).sum()))
-    reach = float(stats.t.ppf((1 + level) / 2, S - 1)) * error
+    reach = two_sided(level, S - 1) * error
     return Estimate(value, value * math.exp(-reach), value * math.exp(reach))
 
 

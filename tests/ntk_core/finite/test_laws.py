@@ -11,6 +11,7 @@ from ntk_core import Architecture, Network, limiting_kernels
 from ntk_core.finite.gaussian_outputs import correlation, independence, kolmogorov, normality
 from ntk_core.finite.laws import fit_slope, relative_variance
 from ntk_core.finite.second_moments import exact_moments
+from ntk_core.finite.student import two_sided
 
 WIDTHS = [32, 64, 128, 256, 512]
 
@@ -21,6 +22,20 @@ def test_an_exact_law_is_found():
     assert math.exp(fit.intercept) == pytest.approx(3)
     assert (fit.low, fit.high) == pytest.approx((-0.5, -0.5), abs=1e-9)
     np.testing.assert_allclose(fit.at([100]), [0.3])
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 8, 31, 198, 199, 4999])
+def test_students_quantiles_are_scipys(freedom):
+    for level in (0.05, 0.5, 0.9, 0.95, 0.999):
+        assert two_sided(level, freedom) == pytest.approx(stats.t.ppf((1 + level) / 2, freedom), rel=1e-10)
+
+
+def test_a_slope_and_its_interval_are_scipys():
+    y = np.exp(-0.5 * np.log(WIDTHS) + 0.2 * np.random.default_rng(2).standard_normal(5))
+    found, theirs = fit_slope(WIDTHS, y, level=0.9), stats.linregress(np.log(WIDTHS), np.log(y))
+    reach = stats.t.ppf(0.95, 3) * theirs.stderr
+    expected = (theirs.slope, theirs.intercept, theirs.slope - reach, theirs.slope + reach)
+    assert found == pytest.approx(expected, rel=1e-12)
 
 
 def test_intervals_cover_as_often_as_they_say():
@@ -58,6 +73,9 @@ def test_relative_variance_covers():
         (lambda: fit_slope([1, 2, 3], [1, 0, 2]), "^values: a slope in log-log needs"),
         (lambda: fit_slope([1, 2, 3], [1, 1, 2], level=1.0), "^level: "),
         (lambda: relative_variance([1.0, 2.0]), "^values: at least three"),
+        (lambda: two_sided(1.0, 3), "^level: "),
+        (lambda: two_sided(0.5, 0), "^freedom: "),
+        (lambda: two_sided(0.5, 2.5), "^freedom: "),
         (lambda: relative_variance([1.0, 1.0, 1.0]), "^values: all are equal"),
         (lambda: normality([1.0, 2.0], 0.0), "^variance: "),
         (lambda: normality([[[1.0]]], 1.0), "^outputs: "),

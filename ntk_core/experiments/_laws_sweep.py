@@ -1,10 +1,10 @@
-"""The sweep behind the laws in width and depth: its parts, its cost, and what is measured of each network."""
+"""The sweep behind the laws in width and depth: what is measured of each network."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,17 +13,14 @@ from torch import Tensor
 from ntk_core import data
 from ntk_core.device import resolve_device
 from ntk_core.experiments import _laws_spec as laws
-from ntk_core.experiments import _pieces
-from ntk_core.experiments._laws_theory import limit_at_x0, stable_rate
+from ntk_core.experiments._laws_pieces import CIRCLE, LOOKS, Piece, pieces, together
+from ntk_core.experiments._laws_theory import limit_at_x0
 from ntk_core.finite.linearized import LinearizedNetwork
 from ntk_core.finite.movement import drift
 from ntk_core.finite.network import Network
 from ntk_core.progress import checkpoint
 from ntk_core.rules import GradientDescent
-from ntk_core.runs import machine
-from ntk_core.runs.counts import DRAWS_PER_SECOND
 from ntk_core.runs.parts import Part
-from ntk_core.runs.plan import Plan
 from ntk_core.runs.result import Increment
 from ntk_core.training.train import train
 
@@ -31,98 +28,6 @@ if TYPE_CHECKING:
     from ntk_core.experiments._laws_spec import Spec
 
 X0 = np.array([[1.0, 0.0]])
-BATCH_BYTES = 1 << 26  # of networks that are looked at together
-LOOKS = 6  # moments in training at which f is compared with the linearized network
-CIRCLE = 24  # points of the circle that trained networks are looked at
-
-
-class Piece(NamedTuple):
-    """Networks first to last - 1 of one width and depth."""
-
-    width: int  # its place among the widths
-    depth: int
-    first: int
-    last: int
-
-    @property
-    def place(self) -> dict[str, int | tuple[int, int]]:
-        """Its cells of the result."""
-        return {"width": self.width, "depth": self.depth, "seed": (self.first, self.last)}
-
-
-def pieces(spec: Spec) -> list[Piece]:
-    """All pieces, the cheapest first: what can be seen soon is seen soon."""
-    found = [
-        Piece(i, j, first, min(first + spec.piece, spec.networks))
-        for i in range(len(spec.widths))
-        for j in range(len(spec.swept_depths))
-        for first in range(0, spec.networks, spec.piece)
-    ]
-    return sorted(found, key=lambda piece: (_weights(spec, piece), piece))
-
-
-def parts(spec: Spec, plan: Plan) -> tuple[Part, ...]:
-    """A part for every piece."""
-    speeds = machine.speeds(plan.device)
-    return _pieces.parts(pieces(spec), lambda p: _words(spec, p), lambda p: _seconds(spec, p, speeds))
-
-
-def _words(spec: Spec, piece: Piece) -> str:
-    networks = f"networks {piece.first + 1} to {piece.last}"
-    return f"width {spec.widths[piece.width]:,}, depth {spec.swept_depths[piece.depth]}, {networks}"
-
-
-def plan(spec: Spec) -> Plan:
-    """Seconds of all pieces on one worker, bytes of the largest batch, and a warning where training diverges."""
-    device = str(resolve_device(spec.device))
-    speeds = machine.speeds(device)
-    everything = pieces(spec)
-    largest = max(_bytes(spec, piece) * _together(spec, piece) for piece in everything)
-    seconds = sum(_seconds(spec, piece, speeds) for piece in everything)
-    refusal = _pieces.too_large(largest, device, "the widths or the depths")
-    return Plan((), largest, seconds, device, refusal, _warnings(spec))
-
-
-def _warnings(spec: Spec) -> tuple[str, ...]:
-    if spec.measure != "training" or spec.learning_rate < stable_rate(spec):
-        return ()
-    return (
-        f"Gradient descent will diverge: the learning rate {spec.learning_rate:g} is above the stability limit "
-        f"{stable_rate(spec):.3g} of the limiting kernel. Lower it.",
-    )
-
-
-def _weights(spec: Spec, piece: Piece) -> int:
-    """Parameters of one network of the piece, about."""
-    n, L = spec.widths[piece.width], spec.swept_depths[piece.depth]
-    return max(L - 2, 0) * n * n + n * (3 + spec.outputs + L)
-
-
-def _bytes(spec: Spec, piece: Piece) -> int:
-    """Of one network: in float64 where it is only looked at, else three times: now, at its start, and linearized."""
-    n, L = spec.widths[piece.width], spec.swept_depths[piece.depth]
-    if spec.measure == "training":
-        return 4 * (3 * _weights(spec, piece) + 12 * CIRCLE * n * L)
-    return 8 * (_weights(spec, piece) + 4 * 6 * n * L * spec.outputs)
-
-
-def _together(spec: Spec, piece: Piece) -> int:
-    """Networks looked at together: from the spec alone, so that numbers never depend on the machine."""
-    return max(1, min(spec.piece, BATCH_BYTES // _bytes(spec, piece)))
-
-
-def _seconds(spec: Spec, piece: Piece, speeds: machine.Speeds) -> float:
-    n, L, S = spec.widths[piece.width], spec.swept_depths[piece.depth], piece.last - piece.first
-    weights = _weights(spec, piece)
-    batches = -(-S // _together(spec, piece))
-    seconds = 2 * weights / DRAWS_PER_SECOND
-    if spec.measure != "training":
-        flops = 2 * weights * len(laws.ANGLES) * (1 + spec.outputs)
-        return S * (seconds + flops / speeds.flops("float64")) + batches * 30 * L * speeds.overhead
-    flops = spec.steps * 7 * weights * 4 + (LOOKS + 6) * 4 * weights * CIRCLE
-    traffic = spec.steps * 5 * 4 * weights + spec.steps * 48 * n * L * 4
-    each = flops / speeds.flops("float32") + traffic / speeds.bandwidth
-    return S * (seconds + each) + batches * spec.steps * 30 * L * speeds.overhead
 
 
 def run(spec: Spec, part: Part | None) -> Iterator[Increment]:
@@ -132,7 +37,7 @@ def run(spec: Spec, part: Part | None) -> Iterator[Increment]:
         wanted = [piece for piece in wanted if piece.place in part.places]
     total, done = sum(piece.last - piece.first for piece in wanted), 0
     for piece in wanted:
-        size = _together(spec, piece)
+        size = together(spec, piece)
         for first in range(piece.first, piece.last, size):
             batch = piece._replace(first=first, last=min(first + size, piece.last))
             share = done / total
