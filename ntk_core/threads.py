@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TypeVar
 
@@ -43,6 +44,20 @@ def alone(function: Callable[[], Result]) -> Result:
     """function() in one of those threads: small operations do not wake others, which a busy machine makes slow."""
     threads = torch.get_num_threads()
     return function() if threads == 1 else _pool(threads).submit(function).result()
+
+
+@contextmanager
+def at_most(count: int) -> Iterator[None]:
+    """While inside, torch has at most so many threads for what this thread asks of it."""
+    before = torch.get_num_threads()
+    if count >= before:
+        yield
+        return
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 _starting = threading.Lock()

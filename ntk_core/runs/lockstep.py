@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,6 +20,7 @@ from ntk_core.progress import checkpoint
 from ntk_core.rules import GradientDescent, GradientFlow, Momentum, Rule
 from ntk_core.runs import plan as budget
 from ntk_core.runs.parts import Unit, units
+from ntk_core.threads import at_most
 from ntk_core.training.driven import train_along
 from ntk_core.training.linear_part import matrix
 from ntk_core.training.state import State
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from ntk_core.runs.parts import Part
     from ntk_core.runs.spec import TrainingSpec
 
+SMALL_PRODUCT = 3e7  # operations of one layer's product: two cores take as long as one where others are busy, too
 MOST_JUDGED = 600  # outputs on the training points, of the kernels whose eigenvalues tell what rate is stable
 Target = Any  # array (N,) or (N, n_out), or a function of the untrained network that returns (S, N, n_out)
 
@@ -136,7 +139,8 @@ def train_together(
             assert group.targets is not None
             assert group.largest is not None
             share = group.unit.seconds / len(spec.times)
-            state = _advance(group, index, spec.times, done / work, share / work)
+            with at_most(1 if _is_small(group, len(X)) else sys.maxsize):
+                state = _advance(group, index, spec.times, done / work, share / work)
             done += share
             yield Update(
                 index,
@@ -149,6 +153,12 @@ def train_together(
                 group.largest,
                 progress=min(1.0, done / work),
             )
+
+
+def _is_small(group: _Group, N: int) -> bool:
+    """Whether a second thread would be waited for longer than it helps, and would take from others what it wastes."""
+    unit = group.unit
+    return 2.0 * (unit.last - unit.first) * group.plan.width**2 * N < SMALL_PRODUCT
 
 
 def _units_of(spec: TrainingSpec, plan: budget.Plan, part: Part | None) -> list[Unit]:

@@ -50,6 +50,24 @@ def test_a_group_is_the_network_trained_alone(method):
     torch.testing.assert_close(last.outputs, state.outputs)
 
 
+def test_narrow_networks_train_on_one_thread_and_wide_ones_on_all(monkeypatch):
+    before, advance, found = torch.get_num_threads(), lockstep._advance, []
+
+    def watched(group, *rest):
+        found.append((group.plan.width, torch.get_num_threads()))
+        return advance(group, *rest)
+
+    monkeypatch.setattr(lockstep, "_advance", watched)
+    monkeypatch.setattr(lockstep, "SMALL_PRODUCT", 2.0 * 2 * 16**2 * len(X))
+    torch.set_num_threads(2)
+    try:
+        for _ in train_together(spec(widths=(8, 16), seeds=2), X, Y, n_in=2):
+            assert torch.get_num_threads() == 2  # for whatever is looked at
+    finally:
+        torch.set_num_threads(before)
+    assert set(found) == {(8, 1), (16, 2)}
+
+
 def test_the_same_spec_gives_the_same_numbers():
     fields = {"weights": "sampled", "widths": (50,), "seeds": 2}
     one, two = (list(train_together(spec(**fields), X, Y, n_in=2, points=-X))[-1].outputs for _ in range(2))
