@@ -176,6 +176,7 @@ def set_threads(count: int | None = None) -> None:
     """
     import torch
 
+    torch.get_num_threads()  # a new thread takes the default now, rather than over the next line
     torch.set_num_threads(count or int(os.environ.get("NTK_THREADS") or cores()))
 
 

@@ -37,6 +37,7 @@ def test_other_threads_keep_theirs():
     ready, looked, found = threading.Event(), threading.Event(), []
 
     def other():
+        torch.get_num_threads()  # or the first operation would take the default of that moment
         torch.set_num_threads(2)
         ready.set()
         looked.wait(5)
