@@ -32,7 +32,7 @@ from app.web.first_sight import FirstSight  # noqa: E402
 from app.web.limit_pictures import LimitPictures  # noqa: E402
 from app.web.settings import Settings  # noqa: E402
 from app.web.stream import Streams  # noqa: E402
-from ntk_core import experiments  # noqa: E402
+from ntk_core import experiments, presets  # noqa: E402
 from ntk_core.engine import EngineError  # noqa: E402
 
 logger = logging.getLogger("app.server")
@@ -64,7 +64,9 @@ def warm_up() -> None:
 
 
 def prime() -> None:
-    """Runs what Home plays and works out every experiment's defaults: the pages' first sight is then at hand."""
+    """Runs what Home plays and works out every experiment's defaults: the pages' first sight is then at hand, and the
+    paper's figures, which come recorded, after it.
+    """
     engine = server_state.engine()
     movie = importlib.import_module("app.views.home").movie
     first_pictures = importlib.import_module("app.views.first_pictures")
@@ -74,6 +76,9 @@ def prime() -> None:
         for name in experiments.names():
             engine.preview(experiments.load(name).Spec(experiment=name))
         first_pictures.prepare(first)
+        for preset in presets.load():
+            engine.preview(preset.spec)
+            engine.recall(experiments.trained(preset.spec))
     except EngineError as error:
         logger.warning("the defaults are not worked out: %s", error)
 

@@ -66,7 +66,8 @@ def live_chart(
         key: the spec's key. While it stays the same, zoom and frames are kept.
         panels: what to show, in order.
         limit: where the pictures of the limit alone are (`app.web.limit_pictures.address`).
-        run: {"key", "url", "viewer", "quiet"} of a run to follow, or None.
+        run: {"key", "url", "viewer", "quiet", "ended"} of a run to follow, or None; of an ended one only the last
+            frame is drawn until another is asked for.
         facts: a line that stays in sight under the panels.
         start: which of the limit's pictures to show first.
         loop: plays the frames again and again once the run has ended.

@@ -61,6 +61,7 @@ function pace(s) {
 function draw(s) {
   const frame = frameAt(s, s.position)
   if (s.gone || !window.Plotly || !frame) return
+  if (awaitsAll(s)) return void setTimeout(() => schedule(s), 100)
   const began = performance.now()
   const force = s.force
   s.force = false

@@ -1,5 +1,7 @@
 /* A run's events: frames, status, end; and the buttons Stop and Reconnect. */
 
+const ALL_WITHIN_MS = 1500
+
 function connect(s, run) {
   const wanted = run ? run.url : null
   if (wanted === s.url) return
@@ -13,6 +15,7 @@ function connect(s, run) {
 function listen(s) {
   const { url: path, viewer } = s.data.run
   s.problem = ""
+  s.listening = performance.now()
   delete s.root.dataset.state // that of the run before
   s.retryButton.hidden = true
   s.stopButton.hidden = false
@@ -39,6 +42,12 @@ function receive(s, frame) {
   if (s.position === frame.index) (first ? schedule : pace)(s)
 }
 
+/* Whether all frames of a run that ended before are about to be here: then only the last of them need be drawn. */
+function awaitsAll(s) {
+  const ended = s.data.run && s.data.run.ended && s.source
+  return Boolean(ended) && performance.now() - s.listening < ALL_WITHIN_MS
+}
+
 function report(s, status) {
   if (s.data.run && s.data.run.quiet) return // nobody asked for it: no words about it
   s.last = status
@@ -53,6 +62,7 @@ function report(s, status) {
 
 function finish(s, end) {
   close(s)
+  if (s.data.run && s.data.run.ended) schedule(s)
   if (s.data.run && s.data.run.quiet) return
   const spent = s.last ? ` after ${seconds(s.last.elapsed)}` : ""
   s.root.dataset.state = end.state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from app import charts, views
@@ -23,7 +24,7 @@ def prepare(kept: FirstSight) -> None:
     """Draws them, a page after the other; EngineError where nobody computes."""
     movie = home.movie()
     panel = charts.load(movie.experiment).PANELS["f"]
-    if picture := _picture(movie, "f", {}, 0.0):
+    if picture := _picture(movie, "f", {}):
         kept.put("", home.HEADING, home.SENTENCE, panel.title, picture, alone=True)
     for name, module in views.modules().items():
         if not hasattr(module, "VIEW"):
@@ -32,19 +33,20 @@ def prepare(kept: FirstSight) -> None:
         spec = experiments.load(name).Spec(experiment=name)
         options = {c.name: c.default for c in view.table if c.group == "chart"}
         main, panel = next((n, p) for n, p in charts.load(name).PANELS.items() if p.place in ("main", "wide"))
-        moments = charts.moments(spec, engine().preview(spec).theory)
-        if picture := _picture(spec, main, options, moments[view.start(len(moments))]):
+        if picture := _picture(spec, main, options, view.start):
             kept.put(name, view.title, view.sentence, panel.title, picture)
 
 
-def _picture(spec: ExperimentSpec, panel: str, options: dict[str, Any], moment: float) -> str | None:
-    """A panel before training where there are networks to see, else the limit alone at `moment`."""
+def _picture(
+    spec: ExperimentSpec, panel: str, options: dict[str, Any], start: Callable[[int], int] = lambda count: 0
+) -> str | None:
+    """A panel before training where there are networks to see, else the limit alone; `start` says at which moment."""
     theory, sketch = engine().preview(spec).theory, engine().sketch(spec, VIEWER)
     if sketch is not None:
         with sketch.watch(VIEWER):
             sketch.wait(SKETCH_SECONDS)
         if sketch.state != "finished":
             return None
-    entry = charts.Entry(spec, theory, sketch.result if sketch else None)
-    figure = charts.draw((entry,), 0.0 if sketch else moment, options, (panel,)).get(panel)
+    entry, moments = charts.Entry(spec, theory, sketch.result if sketch else None), charts.moments(spec, theory)
+    figure = charts.draw((entry,), 0.0 if sketch else moments[start(len(moments))], options, (panel,)).get(panel)
     return still(figure) if figure else None

@@ -50,13 +50,14 @@ def follow(spec: ExperimentSpec) -> dict[str, Any] | None:
     attempt = st.session_state.get("attempts", {}).get(spec.key, 0)
     run = engine().get(spec.key)
     if run is not None and (attempt or run.state in ("queued", "running", "finished")):
-        return {"key": spec.key, "attempt": run.task.rpartition("-")[2], "viewer": viewer()}
+        return _followed(run)
     sketch = engine().sketch(spec, viewer())
-    return (
-        {"key": sketch.key, "attempt": sketch.task.rpartition("-")[2], "viewer": viewer(), "quiet": True}
-        if sketch
-        else None
-    )
+    return _followed(sketch) | {"quiet": True} if sketch else None
+
+
+def _followed(run: Run) -> dict[str, Any]:
+    """A run's name, the attempt at it, who watches, and whether all of it is there already."""
+    return {"key": run.key, "attempt": run.task.rpartition("-")[2], "viewer": viewer(), "ended": run.final}
 
 
 def others(shown: ExperimentSpec) -> list[Run]:

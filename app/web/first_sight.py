@@ -13,8 +13,9 @@ import functools
 import gzip
 import html
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import streamlit as st
 from starlette.routing import Route
 from streamlit import file_util
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 CSS = Path(__file__).with_name("first_sight.css")
 NAME = "NTK Explorer"
+SURFACES = {
+    "paper": "backgroundColor", "ink": "textColor", "edge": "borderColor", "side": "secondaryBackgroundColor",
+}  # fmt: skip
 STILL = """
 <div id="ntk-still" class="{place}" aria-hidden="true">
   <style>{style}</style>
@@ -79,7 +83,7 @@ class FirstSight:
         """
         still = STILL.format(
             place="ntk-still-alone" if alone else "",
-            style=CSS.read_text(encoding="utf-8"),
+            style=f"{_colours()}\n{CSS.read_text(encoding='utf-8')}",
             heading=html.escape(heading),
             sentence=html.escape(sentence),
             title=plain(title),
@@ -95,6 +99,17 @@ class FirstSight:
     async def _answer(self, name: str, request: Request) -> Response:
         page = self._pages.get(name) if not request.url.query else None
         return packed_answer(request, page or _plain_page(), "text/html", "no-cache")
+
+
+def _colours() -> str:
+    """The colours of Streamlit's theme (.streamlit/config.toml), each light and dark."""
+
+    def both(option: str) -> list[Any]:
+        return [st.get_option(f"theme.{theme}.{option}") for theme in ("light", "dark")]
+
+    pairs = {name: both(option) for name, option in SURFACES.items()}
+    pairs |= {f"c{k}": list(pair) for k, pair in enumerate(zip(*both("chartCategoricalColors"), strict=True))}
+    return "#ntk-still { " + " ".join(f"--ntk-{k}: light-dark({u}, {v});" for k, (u, v) in pairs.items()) + " }"
 
 
 @functools.cache
