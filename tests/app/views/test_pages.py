@@ -270,6 +270,8 @@ def test_a_direction_that_grows_without_bound_gets_one_sentence(engine):
 def test_the_pictures_stay_when_a_direction_is_refused(engine, bad, sentence, still):
     at = page("any_cost", drive="direction", direction="f - y", widths="16", seeds="2", snapshots="3")
     button(at, "Train").click().run()
+    assert all(run.wait(10) == "finished" for run in engine.runs.values())
+    at.run()  # the page knows now that the run has ended
     before, runs = chart(at), len(engine.runs)
     at.text_input(key="any_cost.direction").set_value(bad).run()
     assert not at.exception
