@@ -98,7 +98,7 @@ def _from_draws(spec: Spec, limit: Limit) -> dict[str, Labelled]:
 
 
 def _quantiles(values: Tensor, *shares: float) -> list[np.ndarray]:
-    """Quantiles over the second dimension: NumPy's own, which takes several times as long as NumPy takes to sort."""
+    """Quantiles over the second dimension, as `np.quantile`, which takes several times as long as to sort."""
     found, last = np.sort(values.numpy(), axis=1), values.shape[1] - 1
     at = [(int(share * last), share * last % 1) for share in shares]
     return [found[:, k] + part * (found[:, min(k + 1, last)] - found[:, k]) for k, part in at]
