@@ -39,7 +39,7 @@ class Spec(ExperimentSpec):
     )
     alphas: tuple[Alpha, ...] = Field((1.0,), min_length=1, max_length=6, description="output scales")
     centred: bool = Field(True, description="outputs are alpha (f - f_0) rather than alpha f")
-    widths: tuple[TrainedWidth, ...] = Field((64, 128, 256), min_length=1, max_length=6)
+    widths: tuple[TrainedWidth, ...] = Field((32, 64, 128, 256), min_length=1, max_length=6)
     depth: int = Field(3, ge=2, le=12, description="weight matrices")
     activation: ActivationName = "tanh"
     beta: float = Field(0.1, ge=0, le=1)
