@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,10 +11,8 @@ import pytest
 from app import charts, views
 from app.charts import arrays, style
 from app.charts.still import DASHES, SIZE, still
-from app.web.first_sight import CSS
 from ntk_core import experiments
 
-ROOT = Path(__file__).parents[3]
 X = style.axis("x of this", range=[0, 4])
 Y = style.axis("y of this", range=[-1, 1])
 
@@ -149,19 +146,3 @@ def test_the_main_panel_of_every_page_has_one(name):
     made = Markup(still(figure))
     assert len(made.all("b")) == 2
     assert made.all("li")
-
-
-def test_the_colours_are_those_of_the_charts_and_of_the_theme():
-    css = CSS.read_text(encoding="utf-8")
-    script = (ROOT / "app/live_chart/theme.js").read_text(encoding="utf-8")
-    config = (ROOT / ".streamlit/config.toml").read_text(encoding="utf-8")
-    blocks = [(kind, text) for kind, text in re.findall(r"color-scheme: (\w+);(.*?)}", css, re.S)]
-    assert [kind for kind, _ in blocks] == ["light", "dark", "dark"]  # dark by the system's wish and by the visitor's
-    keys = {"paper": "backgroundColor", "ink": "textColor", "edge": "borderColor", "side": "secondaryBackgroundColor"}
-    for kind, block in blocks:
-        ours = re.findall(r"--ntk-c\d: (#\w+)", block)
-        assert ours == [c.lower() for c in re.findall(r"#\w+", re.search(rf"{kind}: \[(.*?)\]", script)[1])]
-        themed = re.search(rf"\[theme\.{kind}\](.*?)(\n\[|\Z)", config, re.S)[1]
-        named = dict(re.findall(r'(\w+) = "(#\w+)"', themed))
-        for token, key in keys.items():
-            assert re.search(rf"--ntk-{token}: (#\w+)", block)[1] == named[key].lower()

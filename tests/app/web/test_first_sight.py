@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from ntk_core import experiments
 from ntk_core.engine import EngineError
 from tests.app import synthetic
 
+ROOT = Path(__file__).parents[3]
 SHOW_NETWORKS = ("circle", "function_space", "spectral", "any_cost")  # in their main panel, before training
 
 
@@ -53,6 +56,25 @@ def test_a_page_starts_as_streamlits_until_its_picture_is_there(streamlits):
     still = page[page.index('<div id="ntk-still"') : page.index(SCRIPT) + len(f"{SCRIPT}</script>")]
     assert page.replace(still, "").split() == named.split()  # nothing of Streamlit's is lost
     assert page.index("<body>") < page.index('id="ntk-still"') < page.index('id="root"')
+
+
+def test_the_colours_are_those_of_the_charts_and_of_the_theme():
+    """One list each: the charts' script, Streamlit's theme and the first picture have the same curves' colours."""
+    script = (ROOT / "app/live_chart/theme.js").read_text(encoding="utf-8")
+    theme = tomllib.loads((ROOT / ".streamlit/config.toml").read_text(encoding="utf-8"))["theme"]
+    sight = FirstSight(["circle"])
+    sight.put("circle", "Heading", "Sentence.", "Panel", "<svg></svg>")
+    pairs = re.findall(r"--ntk-([a-z0-9]+): light-dark\((#\w+), (#\w+)\);", ask(sight, "circle"))
+    tokens = {name: colours for name, *colours in pairs}
+    keys = {"paper": "backgroundColor", "ink": "textColor", "edge": "borderColor", "side": "secondaryBackgroundColor"}
+    assert {token: tokens[token] for token in keys} == {
+        token: [theme[kind][key] for kind in ("light", "dark")] for token, key in keys.items()
+    }
+    curves = [[tokens[f"c{k}"][i] for k in range(6)] for i in (0, 1)]
+    assert len(tokens) == len(keys) + 6
+    for kind, ours in zip(("light", "dark"), curves, strict=True):
+        assert ours == theme[kind]["chartCategoricalColors"]
+        assert ours == re.findall(r"#\w+", re.search(rf"{kind}: \[(.*?)\]", script)[1])
 
 
 @pytest.mark.parametrize("query", ["depth=3", "x", "embed=true"])
