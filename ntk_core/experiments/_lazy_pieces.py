@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ntk_core.experiments import _lazy_spec as lazy
@@ -22,7 +21,6 @@ FEW = 64  # training points that every network is counted with, so that few do n
 MOST_UNKNOWNS = 1500  # N times the number of outputs, of the eigenproblem behind a linearization
 PASSES = 20  # over a neuron's numbers, activation and derivative included
 OPERATIONS = 100  # small ones of a step, for each layer
-NARROW = 512  # width up to which a second thread is waited for longer than it helps: 0.70 s against 0.95 s at 256
 CAREFUL = 0.5  # share of the stable rate above which a kernel that grows may pass it
 
 
@@ -55,12 +53,9 @@ def pieces(spec: Spec) -> list[Piece]:
 
 def parts(spec: Spec, plan: Plan) -> tuple[Part, ...]:
     """A part for every piece, whose shares of the plan's seconds are those of a usual machine."""
-    everything = pieces(spec)
-    found = _pieces.parts(
-        everything, lambda p: _words(spec, p), lambda p: _seconds(spec, p, machine.USUAL), plan.seconds
+    return _pieces.parts(
+        pieces(spec), lambda p: _words(spec, p), lambda p: _seconds(spec, p, machine.USUAL), plan.seconds
     )
-    narrow = [spec.widths[piece.width] <= NARROW for piece in everything]
-    return tuple(replace(part, fields={"threads": 1}) if n else part for part, n in zip(found, narrow, strict=True))
 
 
 def _words(spec: Spec, piece: Piece) -> str:

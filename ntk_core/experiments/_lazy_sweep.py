@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -20,11 +21,14 @@ from ntk_core.progress import checkpoint
 from ntk_core.rules import GradientDescent
 from ntk_core.runs.parts import Part
 from ntk_core.runs.result import Increment
+from ntk_core.threads import at_most
 from ntk_core.training.scaled import ScaledState, train_scaled
 
 if TYPE_CHECKING:
     from ntk_core.experiments._lazy_points import Points
     from ntk_core.experiments._lazy_spec import Spec
+
+NARROW = 512  # width up to which a second thread is waited for longer than it helps: 0.70 s against 0.95 s at 256
 
 
 def run(spec: Spec, part: Part | None) -> Iterator[Increment]:
@@ -35,7 +39,11 @@ def run(spec: Spec, part: Part | None) -> Iterator[Increment]:
     work = [weights_of(spec, spec.widths[piece.width]) * (piece.last - piece.first) for piece in wanted]
     done = 0
     for piece, share in zip(wanted, work, strict=True):
-        for index, values in enumerate(_trained(spec, piece)):
+        threads = 1 if spec.widths[piece.width] <= NARROW else sys.maxsize
+        networks = _trained(spec, piece)
+        for index in range(len(spec.times)):
+            with at_most(threads):
+                values = next(networks)
             progress = (done + share * (index + 1) / len(spec.times)) / sum(work)
             yield Increment({"time": index, **piece.place}, values, progress)
             checkpoint(progress)
