@@ -26,7 +26,7 @@ import streamlit as st  # noqa: E402
 import app as package  # noqa: E402
 from app import charts  # noqa: E402
 from app.controls.forms import Control  # noqa: E402
-from app.web import downloads, resources  # noqa: E402
+from app.web import downloads, memory, resources  # noqa: E402
 from app.web import shared_engine as server_state  # noqa: E402
 from app.web.first_sight import FirstSight  # noqa: E402
 from app.web.limit_pictures import LimitPictures  # noqa: E402
@@ -81,11 +81,13 @@ def prime() -> None:
             engine.recall(experiments.trained(preset.spec))
     except EngineError as error:
         logger.warning("the defaults are not worked out: %s", error)
+    memory.give_back()
 
 
 @asynccontextmanager
 async def lifespan(_: Any) -> AsyncIterator[None]:
     """Starts the engine and warms up; closes both when the server leaves."""
+    memory.share_heaps()
     await asyncio.gather(asyncio.to_thread(server_state.engine), asyncio.to_thread(warm_up))
     gc.collect()
     gc.freeze()  # what is here now stays: the collector need not walk it again

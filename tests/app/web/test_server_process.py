@@ -38,7 +38,7 @@ def test_visits_bring_no_torch_and_little_memory(server):
         time.sleep(0.2)
     health = server.health()
     assert health["modules"] == []
-    assert health["rss"] < 200e6
+    assert health["rss"] < 150e6
     for page in ("circle", "function_space", "components"):
         messages = visit(server.port, page, BASE)
         assert not [m for m in messages if m.delta.new_element.HasField("exception")]
