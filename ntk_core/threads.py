@@ -40,15 +40,12 @@ def ordered(function: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[
             future.exception()
 
 
-def alone(function: Callable[[], Result]) -> Result:
-    """function() in one of those threads: small operations do not wake others, which a busy machine makes slow."""
-    threads = torch.get_num_threads()
-    return function() if threads == 1 else _pool(threads).submit(function).result()
-
-
 @contextmanager
 def at_most(count: int) -> Iterator[None]:
-    """While inside, torch has at most so many threads for what this thread asks of it."""
+    """While inside, torch has at most so many threads for what this thread asks of it; takes microseconds.
+
+    For small operations one is best: each that wakes another thread waits for it, long where the machine is busy.
+    """
     before = torch.get_num_threads()
     if count >= before:
         yield

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ntk_core import data
+from ntk_core.eigen import eigh, eigvalsh
 from ntk_core.experiments import _any_cost_drive as drive
 from ntk_core.experiments import _common as common
 from ntk_core.experiments import _kernel_choice as choice
@@ -159,10 +160,10 @@ def _cached_limit(net: common.Net, n_train: int, angles: int, n_out: int, drivin
     X, grid = data.circle(data.even_angles(n_train)), data.circle(data.angle_grid(angles))
     everywhere = torch.from_numpy(np.concatenate([X, grid]))
     kernels = limiting_kernels(common.limit_of(net, 2), everywhere)
-    values, modes = torch.linalg.eigh(kernels.nngp)
+    values, modes = eigh(kernels.nngp)
     noise = torch.from_numpy(np.random.default_rng(0).standard_normal((DRAWS, len(everywhere), n_out)))
     draws = (modes * values.clamp_min(0.0).sqrt()) @ noise
     columns = kernels.ntk[:, :n_train] if driving is None else driving(everywhere, everywhere[:n_train])
     train = columns[:n_train]
-    largest = float(torch.linalg.eigvalsh(train)[-1]) / n_train
+    largest = float(eigvalsh(train)[-1]) / n_train
     return Limit(train, columns[n_train:], draws, largest)

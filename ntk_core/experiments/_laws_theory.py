@@ -92,9 +92,8 @@ def stable_rate(spec: Spec) -> float:
 
 @lru_cache(maxsize=512)
 def _stable_rate(activation: str, beta: float, w_std: float, depth: int) -> float:
-    import torch
-
     from ntk_core.architecture import Architecture
+    from ntk_core.eigen import eigvalsh
     from ntk_core.limit.depth_path import check_growth
     from ntk_core.limit.kernels import limiting_kernels
 
@@ -102,7 +101,7 @@ def _stable_rate(activation: str, beta: float, w_std: float, depth: int) -> floa
     arch = Architecture(depth, 1, activation, beta, w_std=w_std)
     check_growth(arch, HALF_NORM)
     K = limiting_kernels(arch, X).ntk / len(X)
-    return 2 / float(torch.linalg.eigvalsh(K)[-1])
+    return 2 / float(eigvalsh(K)[-1])
 
 
 def _outputs(spec: Spec) -> tuple[dict[str, Labelled], dict[str, Any]]:

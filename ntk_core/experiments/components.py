@@ -170,13 +170,14 @@ def _limit_path(spec: Spec, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
     """
     import torch
 
+    from ntk_core.eigen import eigh
     from ntk_core.rules import remaining
 
     if spec.components_of == "limit":
         value = leading_components(spec).values[spec.component - 1]
         return spec.scale * np.abs([float(remaining(rule, value, t)) for t in spec.times]), np.zeros(len(spec.times))
     direction = leading_components(spec).functions[:, spec.component - 1]
-    values, modes = torch.linalg.eigh(limiting_kernel(spec) / spec.n_train)
+    values, modes = eigh(limiting_kernel(spec) / spec.n_train)
     shares = modes.T @ direction
     path = [modes @ (remaining(rule, values.clamp_min(0.0), t) * shares) for t in spec.times]
     g, h = _parts(-spec.scale * torch.stack(path), direction)

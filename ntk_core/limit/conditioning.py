@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ntk_core.data.synthetic import check_seed
+from ntk_core.eigen import eigvalsh
 from ntk_core.limit.kernel_functions import Kernel
 from ntk_core.limit.semidefinite import null_level, symmetric
 from ntk_core.limit.sphere import Eigenvalues, sphere_eigenvalues
@@ -87,7 +88,7 @@ def conditioning(K: Any) -> Conditioning:
     matrix = symmetric(torch.as_tensor(K).detach().double().cpu())
     if len(matrix) > MOST_POINTS:
         raise ValueError(f"kernel: at most {MOST_POINTS:,} points can be decomposed here, got {len(matrix):,}")
-    values = torch.linalg.eigvalsh(matrix)
+    values = eigvalsh(matrix)
     return Conditioning(float(values[0]), float(values[-1]), null_level(len(matrix), float(values.abs().max())))
 
 

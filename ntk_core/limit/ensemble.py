@@ -24,6 +24,7 @@ from torch import Tensor
 
 from ntk_core.architecture import Architecture
 from ntk_core.data.synthetic import table
+from ntk_core.eigen import eigh, eigvalsh
 from ntk_core.limit.conditioning import Conditioning
 from ntk_core.limit.gaussian import Gaussian
 from ntk_core.limit.kernel_choice import as_kernel
@@ -80,11 +81,11 @@ class InfiniteEnsemble:
         self.X, self.y = torch.from_numpy(inputs), torch.from_numpy(targets)
         _check_outputs(arch, self.y)
         self.K, self.S = kernels(self.kernel, self.prior, self.X)
-        values, self.modes = torch.linalg.eigh(self.K / len(inputs))
+        values, self.modes = eigh(self.K / len(inputs))
         if not isinstance(self.kernel, NTK):  # the limit's kernels are known to be
             check_semidefinite(values * len(inputs), eps=self.kernel.eps)
         if not isinstance(self.prior, NTK):
-            check_semidefinite(torch.linalg.eigvalsh(self.S), "prior", getattr(self.prior, "eps", 0.0))
+            check_semidefinite(eigvalsh(self.S), "prior", getattr(self.prior, "eps", 0.0))
         # What eigh finds below the rounding is the null space.
         rounding = null_level(len(inputs), float(values[-1]), self.kernel.eps)
         self.values = torch.where(values > rounding, values, 0.0)  # (N,) ascending

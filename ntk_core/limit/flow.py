@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ntk_core.eigen import eigh
 from ntk_core.limit import saved_state
 from ntk_core.limit.spectrum import Operator
 from ntk_core.progress import checkpoint
@@ -191,7 +192,7 @@ def _step(now: FlowState, kernel: Operator) -> FlowState:
 
 
 def _spectrum(inner: Tensor) -> tuple[Tensor, Tensor]:
-    values, vectors = torch.linalg.eigh(inner)
+    values, vectors = eigh(inner)
     return values.clamp_min(0.0), vectors
 
 

@@ -16,6 +16,7 @@ import torch
 from scipy.integrate import DOP853, LSODA, OdeSolver
 from torch import Tensor
 
+from ntk_core.eigen import eigh
 from ntk_core.progress import checkpoint
 
 DENSE = 600  # unknowns of a function up to which a Jacobian is factored; beyond, only an explicit method
@@ -124,7 +125,7 @@ def solve(
         RuntimeError: the solver gave up, or the outputs grow without bound; the sentence says when.
     """
     N = len(ntk)
-    values, U = torch.linalg.eigh(ntk / N)
+    values, U = eigh(ntk / N)
     values = torch.where(values > N * torch.finfo(values.dtype).eps * values[-1], values, 0.0)
     equation = Equation(values.numpy(), U.numpy(), f_0.numpy(), slope, curvature)
     states = _states(equation, times, tolerance, budget or Budget())

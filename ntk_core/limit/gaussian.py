@@ -13,6 +13,7 @@ from scipy.special import ndtri
 from torch import Tensor
 
 from ntk_core.data.synthetic import check_seed
+from ntk_core.eigen import eigh
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Gaussian:
         """
         if isinstance(n, bool) or not isinstance(n, numbers.Integral) or n < 1:
             raise ValueError(f"n: must be a whole number >= 1, got {n!r}")
-        values, vectors = torch.linalg.eigh(self.cov)
+        values, vectors = eigh(self.cov)
         # The symmetric root does not depend on the basis that eigh chose.
         root = (vectors * values.clamp_min(0.0).sqrt()) @ vectors.mT
         generator = np.random.default_rng(check_seed("seed", seed))

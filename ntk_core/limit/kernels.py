@@ -61,7 +61,8 @@ def _recursion(arch: Architecture, X: Floats, X2: Floats | None = None) -> Recur
 
 
 def _kernels(arch: Architecture, X: Floats, X2: Floats | None) -> list[Tensor]:
-    both, nngp, ntk = threads.alone(lambda: _begun(arch, X, X2))
+    with threads.at_most(1):
+        both, nngp, ntk = _begun(arch, X, X2)
     if _several(both):
         # At least two blocks a side: there are threads for them.
         size = min(BLOCK, -(-max(both.shape) // 2))
@@ -119,7 +120,8 @@ class KernelOperator:
             raise ValueError(f"kind: must be ntk or nngp, got {kind!r}")
         self.kind, self.progress = kind, progress
         points = checked_inputs(arch, X, "X")
-        self._recursion = threads.alone(lambda: _recursion(arch, points))
+        with threads.at_most(1):
+            self._recursion = _recursion(arch, points)
         self.shape = self._recursion.shape
 
     def matvec(self, V: Any) -> Tensor:

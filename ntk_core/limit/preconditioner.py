@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ntk_core.eigen import eigh
 from ntk_core.limit.kernel_functions import Kernel, points
 from ntk_core.progress import checkpoint
 
@@ -74,7 +75,7 @@ def _cholesky(kernel: Kernel, X: Tensor, rank: int, generator: np.random.Generat
         count = min(BLOCK, rank - filled, int((weights > 0).sum()))
         pivots = torch.from_numpy(np.sort(generator.choice(len(X), count, replace=False, p=weights)))
         columns = kernel(X, X[pivots]) - L[:, :filled] @ L[pivots, :filled].mT  # (N, count)
-        values, vectors = torch.linalg.eigh(columns[pivots])
+        values, vectors = eigh(columns[pivots])
         keep = values > 1e-10 * total / len(X)
         if not bool(keep.any()):
             break

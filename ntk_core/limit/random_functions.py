@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from ntk_core.data.synthetic import check_seed
+from ntk_core.eigen import eigh
 from ntk_core.limit.semidefinite import check_semidefinite, symmetric
 from ntk_core.rules import GradientFlow, Rule, check_whole_steps
 
@@ -60,7 +61,7 @@ def root(K: Any) -> Tensor:
     Raises:
         ValueError: K is no kernel matrix.
     """
-    values, vectors = torch.linalg.eigh(symmetric(torch.as_tensor(K, dtype=torch.float64).detach()))
+    values, vectors = eigh(symmetric(torch.as_tensor(K, dtype=torch.float64).detach()))
     check_semidefinite(values)
     return (vectors * values.clamp_min(0.0).sqrt()) @ vectors.mT
 
@@ -130,7 +131,7 @@ def learn(
 
 def _signals(K: Tensor, r: Tensor, times: Sequence[float], rule: Rule) -> Tensor:
     """The accumulated residual E_t r along each eigendirection, (T, N): theta moves by -J^T of it / N."""
-    values, U = torch.linalg.eigh(K / len(r))
+    values, U = eigh(K / len(r))
     values, c = values.clamp_min(0.0), U.mT @ r
     return torch.stack([U @ (_gain(rule, values, t) * c) for t in times])
 

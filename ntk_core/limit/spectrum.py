@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ntk_core.architecture import Architecture
+from ntk_core.eigen import eigh
 from ntk_core.limit.kernels import limiting_kernels
 
 EXTRA = 4  # vectors in a block beyond those asked for: they speed up convergence at the end of the list
@@ -135,7 +136,7 @@ def _lanczos(
             raise ValueError("kernel: the product with a vector is not finite")
         V, KV = torch.cat([V, block], 1), torch.cat([KV, image], 1)
         H = V.mT @ KV
-        theta, s = torch.linalg.eigh((H + H.mT) / 2)
+        theta, s = eigh((H + H.mT) / 2)
         theta, s = theta.flip(0), s.flip(1)
         ritz, ritz_image = V @ s[:, :k], KV @ s[:, :k]
         residual = _relative(ritz_image - ritz * theta[:k], theta[0])  # of K f = theta f, so of K/N as well

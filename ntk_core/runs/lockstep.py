@@ -14,6 +14,7 @@ from torch import Tensor
 from ntk_core.architecture import Architecture
 from ntk_core.costs import Cost
 from ntk_core.directions import Direction
+from ntk_core.eigen import eigvalsh
 from ntk_core.finite.network import Network
 from ntk_core.finite.tangent import Features
 from ntk_core.progress import checkpoint
@@ -198,7 +199,7 @@ def _draw(
 def _largest(features: Features) -> Tensor:
     """The largest eigenvalue of every network's own kernel over N, (S,)."""
     kernel = matrix(features).cpu().nan_to_num(posinf=0.0, neginf=0.0)
-    return torch.linalg.eigvalsh(kernel)[:, -1]
+    return eigvalsh(kernel)[:, -1]
 
 
 def _training(
