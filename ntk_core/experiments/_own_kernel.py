@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from ntk_core.eigen import eigh
-from ntk_core.finite.passes import Pass
 from ntk_core.finite.tangent import Features, tangent_kernel
 
 if TYPE_CHECKING:
@@ -60,7 +59,8 @@ class OwnKernels:
     def look(self, update: Update) -> dict[str, Tensor]:
         """Outputs at the points and both regressions, (S, M) each, at an update's time.
 
-        To be called from the first output time on, which is t = 0, inside `update.network.looking()`.
+        To be called from the first output time on, which is t = 0, inside
+        `update.network.looking(once=True)`.
         """
         features = update.network.features(self.everywhere)
         f = features.done.outputs[:, self.N :, 0]
@@ -77,7 +77,7 @@ class OwnKernels:
     def _still(self, features: Features) -> _Still:
         """The kernels of now; those of networks that have left the finite numbers count as nothing."""
         N = self.N
-        kernel = tangent_kernel(features, _first(features, N))
+        kernel = tangent_kernel(features, features.at(slice(N)))
         eps = torch.finfo(kernel.dtype).eps
         kernel = torch.where(kernel.isfinite().flatten(1).all(1)[:, None, None], kernel, 0.0).double()
         square, cross = kernel[:, :N], kernel[:, N:]
@@ -85,11 +85,3 @@ class OwnKernels:
         # What is below the rounding of the network's own precision is the null space.
         rounding = N * eps * values[:, -1:].clamp_min(0.0)
         return _Still(torch.where(values > rounding, values, 0.0), modes, cross @ modes / N)
-
-
-def _first(features: Features, count: int) -> Features:
-    """The features at the first points."""
-    done = features.done
-    slopes = [None if slope is None else slope[:, :count] for slope in done.slopes]
-    passed = Pass([a[:, :count] for a in done.activations], slopes, done.outputs[:, :count])
-    return Features(passed, [delta[:, :, :count] for delta in features.deltas], features.beta, features.w_std)

@@ -112,13 +112,16 @@ def parts(spec: Spec, plan: Plan, workers: int) -> tuple[Part, ...]:
 
 def run(spec: Spec, part: Part | None = None) -> Iterator[Increment]:
     """Trains the networks of a part (by default all), and looks at their kernels at every output time."""
+    from ntk_core.finite.sampled import FOR_KERNELS
+    from ntk_core.finite.tangent import tangent_kernel
     from ntk_core.runs.lockstep import train_together
 
     X, y = training_set(spec)
     points = np.concatenate([data.circle(data.angle_grid(spec.angles)), X0])
     for update in train_together(spec, X, y, points=points, n_in=2, plan=plan(spec), part=part):
-        with update.network.looking():
-            curve = update.network.tangent_kernel(X0, points)[:, 0]  # (S, angles + 1)
+        with update.network.looking(once=True, left_out=FOR_KERNELS):
+            features = update.network.features(points)
+        curve = tangent_kernel(features.at(slice(-1, None)), features)[:, 0]  # (S, angles + 1)
         yield common.increment(update, kernel=curve[:, :-1], peak=curve[:, -1])
 
 

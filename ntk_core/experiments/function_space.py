@@ -164,7 +164,7 @@ def run(spec: Spec, part: Part | None = None) -> Iterator[Increment]:
     train_X = data.circle(train_gamma)
     own_kernels: dict[Unit, OwnKernels] = {}
     for update in train_together(spec, train_X, y, points=points, n_in=2, plan=plan(spec), part=part):
-        with update.network.looking():
+        with update.network.looking(once=True):
             if spec.time:
                 mine = own_kernels.setdefault(update.unit, OwnKernels(train_X, points, rule_of(spec)))
                 seen = mine.look(update)

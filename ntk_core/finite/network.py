@@ -159,12 +159,18 @@ class Network:
         return Features(done, self.backward(done), self.arch.beta, self.arch.w_std)
 
     @contextmanager
-    def looking(self) -> Iterator[None]:
-        """Inside, the network may be asked about any inputs without a trace in sampled weights (`Sampled.looking`)."""
+    def looking(self, once: bool = False, left_out: float = 0.0) -> Iterator[None]:
+        """Inside, the network may be asked about any inputs without a trace in sampled weights (`Sampled.looking`).
+
+        Args:
+            once: all that is wanted is asked in one call of `features`; sampled weights answer sooner.
+            left_out: the relative part of a query that sampled weights may leave unexplored; `sampled.FOR_KERNELS`
+                where outputs are not wanted.
+        """
         with ExitStack() as stack:
             for layer in self.layers:
                 if isinstance(layer, Sampled):
-                    stack.enter_context(layer.looking())
+                    stack.enter_context(layer.looking(once, left_out))
             yield
 
     def inputs(self, X: Any) -> Tensor:

@@ -24,6 +24,13 @@ class Features(PerSeed):
     beta: float
     w_std: float = 1.0
 
+    def at(self, points: slice) -> Features:
+        """Those at some of the points."""
+        done = self.done
+        slopes = [None if s is None else s[:, points] for s in done.slopes]
+        part = Pass([a[:, points] for a in done.activations], slopes, done.outputs[:, points])
+        return Features(part, [delta[:, :, points] for delta in self.deltas], self.beta, self.w_std)
+
     def where(self, chosen: Tensor, other: Features) -> Features:
         """These for the chosen seeds (S,), the others for the rest."""
         mask = chosen[:, None, None, None]
