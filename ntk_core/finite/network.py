@@ -173,6 +173,15 @@ class Network:
                     stack.enter_context(layer.looking(once, left_out))
             yield
 
+    @property
+    def samples(self) -> bool:
+        """Whether some of its weights are sampled."""
+        return any(isinstance(layer, Sampled) for layer in self.layers)
+
+    def sharpen(self, share: float) -> bool:
+        """Lets sampled weights leave out no more than this share of their tolerance; whether they left out more."""
+        return max([layer.sharpen(share) for layer in self.layers if isinstance(layer, Sampled)], default=False)
+
     def inputs(self, X: Any) -> Tensor:
         """X as (S or 1, N, n_in) in the network's precision, checked.
 

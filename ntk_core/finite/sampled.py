@@ -67,6 +67,7 @@ class Sampled:
         self._looks = 0
         self._trial: list[tuple[Tensor, Tensor]] = []
         self._glimpses: int | None = None  # left of a look that asks once
+        self._tolerance, self._finest = tolerance, FINEST * torch.finfo(dtype).eps
         self._forward = Basis(n, m, self._sources(1, device), dtype, device, tolerance)
         self._backward = Basis(m, n, self._sources(2, device), dtype, device, min(BACKWARD_SLACK * tolerance, 0.1))
 
@@ -98,6 +99,18 @@ class Sampled:
             self._glimpses = None
             for side, (rank, sources, last, tolerance) in zip(sides, before, strict=True):
                 side.rank, side.sources, side.last, side.tolerance = rank, sources, last, tolerance
+
+    def sharpen(self, share: float) -> bool:
+        """From now on only this share of the tolerance may be left out, if rounding allows; whether that halves it.
+
+        Less of a change is not worth a look again. What was answered before stays as it is.
+        """
+        tolerance = max(self._finest, share * self._tolerance)
+        if tolerance > self._forward.tolerance / 2:
+            return False
+        self._forward.tolerance = tolerance
+        self._backward.tolerance = min(BACKWARD_SLACK * tolerance, self._backward.tolerance)
+        return True
 
     @property
     def ranks(self) -> tuple[int, int]:

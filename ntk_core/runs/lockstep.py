@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ntk_core import costs
 from ntk_core.architecture import Architecture
 from ntk_core.costs import Cost
 from ntk_core.directions import Direction
@@ -24,6 +25,7 @@ from ntk_core.runs.parts import Unit, units
 from ntk_core.threads import at_most
 from ntk_core.training.driven import train_along
 from ntk_core.training.linear_part import matrix
+from ntk_core.training.resolution import resolve
 from ntk_core.training.state import State
 from ntk_core.training.train import check_targets, train
 
@@ -184,7 +186,11 @@ def _draw(
         tolerance=budget.sampling_tolerance(spec, len(X)),
         points=np.concatenate([X, points]),
     )
-    group.targets = check_targets(target(group.network) if callable(target) else target, group.network, len(X))
+    group.targets = _targets(group.network, target, X)
+    if drive.direction is None and resolve(
+        group.network, group.network.inputs(X), group.targets, rule_of(spec), costs.get(drive.cost), spec.time
+    ):
+        group.targets = _targets(group.network, target, X)  # which may depend on f_0
     group.largest = torch.full((group.network.size,), torch.nan, dtype=torch.float64)
     features = None
     if spec.time > 0 and len(X) * drive.n_out <= MOST_JUDGED:  # before any training no rate is too large
@@ -194,6 +200,10 @@ def _draw(
     if group.plan.weights != "dense":
         features = None  # what a look saw of sampled weights is forgotten
     group.states = _training(group.network, group.targets, X, spec, group.plan.method, drive, features)
+
+
+def _targets(network: Network, target: Target, X: Any) -> Tensor:
+    return check_targets(target(network) if callable(target) else target, network, len(X))
 
 
 def _largest(features: Features) -> Tensor:

@@ -22,6 +22,7 @@ from ntk_core.finite.network import Network
 from ntk_core.finite.tangent import Features
 from ntk_core.rules import GradientDescent, GradientFlow, Rule, check_whole_steps
 from ntk_core.training.leaps import Leaper
+from ntk_core.training.resolution import resolve
 from ntk_core.training.state import State
 from ntk_core.training.steps import take_steps
 
@@ -76,6 +77,8 @@ def train(
     targets = check_targets(y, network, inputs.shape[1])
     loss = costs.get(cost)
     loss.check_targets(targets)
+    if resolve(network, inputs, targets, chosen, loss, goals[-1]):
+        features = None
     if method == "steps":
         return take_steps(network, inputs, targets, goals, chosen, loss)
     return Leaper(network, inputs, targets, chosen, loss, tolerance, kernel_tolerance, order, features).run(goals)

@@ -1,0 +1,57 @@
+"""How finely sampled weights must answer, so that what they leave out is small beside what training changes.
+
+The tolerance of sampled weights is relative to what they are asked, and what they leave out of it moves f by as large a
+share of f's own scale. Where f is to move by a small part of that scale, that noise would be a large error of the
+movement; and no leap, however short, would meet its tolerance.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ntk_core.costs import Cost
+from ntk_core.finite.network import Network
+from ntk_core.finite.tangent import Features
+from ntk_core.rules import Rule
+from ntk_core.training.errors import rms
+from ntk_core.training.linear_part import LinearPart
+
+MOST_OUTPUTS = 600  # on the training points, of the eigenproblem that tells how far f will move
+ENOUGH = 0.5  # of f's scale: tolerances are made for movements as large as that, and larger ones
+
+
+def resolve(network: Network, X: Tensor, y: Tensor, rule: Rule, cost: Cost, end: float) -> bool:
+    """Sharpens a network's sampled weights for its training up to the time `end`; whether they needed it.
+
+    How far f will move is told by the linear part of training; where that is unstable f moves far.
+
+    Args:
+        network: not trained yet.
+        X, y: inputs (S, N, n_in) and targets (S, N, n_out).
+        rule, cost: of the training.
+        end: its last time.
+    """
+    _, N, n_out = y.shape
+    if not network.samples or end <= 0 or N * n_out > MOST_OUTPUTS:
+        return False
+    sharpened = False
+    # A first look may be mistaken about f_0 itself, and so about the way from there: the next one is sharper.
+    while (share := _moved(network, X, y, rule, cost, end)) < ENOUGH and network.sharpen(share):
+        sharpened = True
+    return sharpened
+
+
+def _moved(network: Network, X: Tensor, y: Tensor, rule: Rule, cost: Cost, end: float) -> float:
+    """The least of all seeds' movements of f until the end, over its scale."""
+    features = network.features(X)
+    everyone = torch.ones(len(y), dtype=torch.bool, device=X.device)
+    part = LinearPart(network, features, y, rule, cost, None, everyone)
+    moved = rms(part.move(torch.full((len(y),), end, dtype=torch.float64, device=X.device)).predicted)
+    return float((moved / _scale(features)).nan_to_num(1.0).min())
+
+
+def _scale(features: Features) -> Tensor:
+    """What f has as a standard deviation, given all but the last layer's weights and bias, (S,)."""
+    last = features.done.activations[-1].double()
+    return (features.w_std**2 * last.square().mean((1, 2)) + features.beta**2).sqrt()
