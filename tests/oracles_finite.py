@@ -87,7 +87,8 @@ class Stored(Sampled):
         return part
 
     def _images(self, side, other, fresh):
-        return fresh @ self.W.mT if side is self._forward else fresh @ self.W
+        directions = fresh.directions
+        return directions @ self.W.mT if side is self._forward else directions @ self.W
 
 
 class Careless(Sampled):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,6 +11,22 @@ from torch import Tensor
 from ntk_core.eigen import eigh
 
 ROWS_IN_FLOAT64 = 1 << 22  # entries converted at once when a Gram matrix is taken in float64
+
+
+class Fresh(NamedTuple):
+    """What a query holds that is not known yet.
+
+    Attributes:
+        directions: unit vectors, strongest first, (S, k, n); zero where a seed needs fewer.
+        rows: which of the query's rows ask for more than may be left out, (S, N).
+        mix: orthonormal combinations (S, k, N) of those rows' normalized rests that the directions stand for. Noise of
+            one row each, mixed so, is noise of one direction each, and changes no more than the rests do: which of the
+            two signs an eigenvector has, or which basis of an eigenspace it belongs to, is rounding's choice.
+    """
+
+    directions: Tensor
+    rows: Tensor
+    mix: Tensor
 
 
 class Basis:
@@ -58,8 +75,8 @@ class Basis:
         self.last = (A, self.rank, answer)
         return answer
 
-    def unexplored(self, A: Tensor, coordinates: Tensor) -> Tensor | None:
-        """Unit directions (S, k, n) that bring every row of A within tolerance of the span; None if all are."""
+    def unexplored(self, A: Tensor, coordinates: Tensor) -> Fresh | None:
+        """Directions that bring every row of A within tolerance of the span; None if all are."""
         rest = torch.baddbmm(A, coordinates, self.directions, alpha=-1) if self.rank else A
         norms = torch.linalg.vector_norm(A, dim=-1)
         share = torch.linalg.vector_norm(rest, dim=-1) / norms.clamp_min(torch.finfo(A.dtype).tiny)
@@ -68,16 +85,20 @@ class Basis:
             share = torch.where(known[:, None], share, 0.0)
             rest = torch.where(known[:, None, None], rest, 0.0)
             norms = torch.where(known[:, None], norms, 1.0)
-        wanted = (share > self.tolerance).any(0)  # (N,)
+        rows = share > self.tolerance  # (S, N)
+        wanted = rows.any(0)
         if not wanted.any():
             return None
         rest = rest[:, wanted] / norms[:, wanted].clamp_min(torch.finfo(A.dtype).tiny)[..., None]
-        rest = rest * (share[:, wanted] > self.tolerance)[..., None]
-        fresh = _orthonormal_rows(rest, self.tolerance)
+        rest = rest * rows[:, wanted, None]
+        combined, scale = _combinations(rest, self.tolerance)
+        fresh = (combined * scale[..., None]).to(A.dtype) @ rest
         if self.rank:
             # The first pass leaves eps/tolerance of the old basis in the new rows; one more removes it.
             fresh = torch.baddbmm(fresh, fresh @ self.directions.mT, self.directions, alpha=-1)
-        return _restore(fresh)
+        mix = A.new_zeros(*fresh.shape[:2], len(wanted))
+        mix[..., wanted] = combined.to(A.dtype)
+        return Fresh(_restore(fresh), rows, mix)
 
     def root_of_rest(self, A: Tensor, coordinates: Tensor) -> Tensor | None:
         """The symmetric root of R R^T, (S, N, N), for the rest R of A's rows beyond the span; None if all is known.
@@ -141,8 +162,9 @@ def _gram(R: Tensor) -> Tensor:
     return G
 
 
-def _orthonormal_rows(R: Tensor, tolerance: float) -> Tensor:
-    """Orthonormal combinations of R's rows that leave at most `tolerance` of any row, strongest first, zero-padded.
+def _combinations(R: Tensor, tolerance: float) -> tuple[Tensor, Tensor]:
+    """Orthonormal combinations (S, k, N) of R's rows that leave at most `tolerance` of any row, strongest first and
+    zero-padded, and what makes each a unit vector (S, k).
 
     Eigenvectors of the Gram matrix: dropping eigenvalues below tolerance^2 leaves each row less than tolerance.
     """
@@ -151,7 +173,7 @@ def _orthonormal_rows(R: Tensor, tolerance: float) -> Tensor:
     keep = values > tolerance**2
     k = max(1, int(keep.sum(-1).max()))
     scale = torch.where(keep, values.clamp_min(1e-300).rsqrt(), 0.0)[..., :k]
-    return (vectors[..., :k] * scale[:, None, :]).mT.to(R.dtype) @ R
+    return (vectors * keep[:, None, :])[..., :k].mT, scale
 
 
 def _restore(rows: Tensor) -> Tensor:

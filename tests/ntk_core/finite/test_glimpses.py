@@ -117,9 +117,8 @@ def test_a_seed_that_diverged_keeps_to_itself():
 
 
 def test_kernels_of_trained_networks_are_those_of_patient_looks():
-    """Means over 24 looks each at one trained network: apart by less than a twentieth of what training changed.
-
-    A single look is apart from the mean by more: what nobody explored is drawn anew.
+    """Means over 24 looks each at one trained network are apart by a fiftieth of what training changed, and by what
+    they are by themselves: what nobody explored is drawn anew in each look.
     """
     X, y = data.gaussian_product(100, 0)
     points = data.circle(data.angle_grid(25))
@@ -136,11 +135,14 @@ def test_kernels_of_trained_networks_are_those_of_patient_looks():
     before = looked(once=True)
     for _ in train(network, X, y, [0.0, 200.0], method="leaps"):
         pass
-    means = [
-        torch.stack([looked(**how) for _ in range(24)]).mean(0)
+    looks = [
+        torch.stack([looked(**how) for _ in range(24)])
         for how in ({}, {"once": True}, {"once": True, "left_out": FOR_KERNELS})
     ]
+    means, noise = [v.mean(0) for v in looks], [(v.var(0).sum(1) / len(v)).sqrt() for v in looks]
     change = (means[0] - before).norm(dim=1)
     assert (change > 0.02 * before.norm(dim=1)).all()
-    for mean in means[1:]:
-        assert ((mean - means[0]).norm(dim=1) < 0.05 * change).all()
+    for k in (1, 2):
+        apart = torch.hypot(noise[0], noise[k])
+        assert (apart < 0.02 * change).all()
+        assert ((means[k] - means[0]).norm(dim=1) < 0.02 * change + 2.5 * apart).all()
