@@ -119,7 +119,7 @@ def test_stop_keeps_what_was_computed(open_page):
 
 
 def test_a_link_is_restored_in_another_session_with_its_finished_run(open_page):
-    first = open_page(f"function_space?{SMALL['function_space']}&depth=3")
+    first = open_page("function_space?widths=64&seeds=6&time=300&snapshots=24&depth=3")
     plot(first, "f")
     first.get_by_text("Mean and 10–90 % band").click()
     expect(first).to_have_url(re.compile("band=1"))

@@ -14,8 +14,8 @@ pytestmark = pytest.mark.browser
 # All panels and as many curves as the chart's options give, after a short run.
 FULL = {
     "home": "",
-    "circle": "circle?widths=64,512&seeds=4&n_train=50&time=160&snapshots=8&initial=1&nngp=1&paper=1&band=1",
-    "function_space": "function_space?widths=64,512&seeds=4&time=300&snapshots=8&gp=1&paper=1&band=1",
+    "circle": "circle?widths=64,128&seeds=4&n_train=50&time=160&snapshots=8&initial=1&nngp=1&paper=1&band=1",
+    "function_space": "function_space?widths=64,128&seeds=4&time=300&snapshots=8&gp=1&paper=1&band=1",
     "components": "components?widths=64,256&seeds=3&n_train=128&time=100&snapshots=8&band=1",
     "spectral": "spectral?widths=64,256&seeds=3&time=200&snapshots=8",
     "laws": "laws?widths=8,16,32&seeds=20",

@@ -12,7 +12,7 @@ from ntk_core.finite.tangent import tangent_kernel
 from ntk_core.training.train import train
 
 CPU = torch.device("cpu")
-M, N, SEEDS = 5, 6, 20_000
+M, N, SEEDS = 5, 6, 12_000
 
 
 def matrices(seeds=SEEDS, m=M, n=N, tolerance=1e-9):
