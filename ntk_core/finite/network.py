@@ -174,13 +174,13 @@ class Network:
             yield
 
     @property
-    def samples(self) -> bool:
-        """Whether some of its weights are sampled."""
-        return any(isinstance(layer, Sampled) for layer in self.layers)
+    def tolerance(self) -> float:
+        """The relative part of a query that sampled weights may leave out; 0 where all weights are stored."""
+        return max((layer.tolerance for layer in self.layers if isinstance(layer, Sampled)), default=0.0)
 
-    def sharpen(self, share: float) -> bool:
-        """Lets sampled weights leave out no more than this share of their tolerance; whether they left out more."""
-        return max([layer.sharpen(share) for layer in self.layers if isinstance(layer, Sampled)], default=False)
+    def sharpen(self, tolerance: float) -> bool:
+        """Lets sampled weights leave out no more than this; whether they left out twice as much (`Sampled.sharpen`)."""
+        return max([layer.sharpen(tolerance) for layer in self.layers if isinstance(layer, Sampled)], default=False)
 
     def inputs(self, X: Any) -> Tensor:
         """X as (S or 1, N, n_in) in the network's precision, checked.

@@ -68,7 +68,7 @@ class Sampled:
         self._looks = 0
         self._trial: list[tuple[Tensor, Tensor]] = []
         self._glimpses: int | None = None  # left of a look that asks once
-        self._tolerance, self._finest = tolerance, FINEST * torch.finfo(dtype).eps
+        self._finest = FINEST * torch.finfo(dtype).eps
         self._forward = Basis(n, m, self._sources(1, device), dtype, device, tolerance)
         self._backward = Basis(m, n, self._sources(2, device), dtype, device, min(BACKWARD_SLACK * tolerance, 0.1))
 
@@ -101,17 +101,22 @@ class Sampled:
             for side, (rank, sources, last, tolerance) in zip(sides, before, strict=True):
                 side.rank, side.sources, side.last, side.tolerance = rank, sources, last, tolerance
 
-    def sharpen(self, share: float) -> bool:
-        """From now on only this share of the tolerance may be left out, if rounding allows; whether that halves it.
+    def sharpen(self, tolerance: float) -> bool:
+        """From now on no more than this may be left out, or what rounding allows; whether that is half as much at most.
 
         Less of a change is not worth a look again. What was answered before stays as it is.
         """
-        tolerance = max(self._finest, share * self._tolerance)
+        tolerance = max(self._finest, tolerance)
         if tolerance > self._forward.tolerance / 2:
             return False
         self._forward.tolerance = tolerance
         self._backward.tolerance = min(BACKWARD_SLACK * tolerance, self._backward.tolerance)
         return True
+
+    @property
+    def tolerance(self) -> float:
+        """The relative part of a forward query that may be left out."""
+        return self._forward.tolerance
 
     @property
     def ranks(self) -> tuple[int, int]:

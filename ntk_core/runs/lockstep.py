@@ -187,8 +187,10 @@ def _draw(
         points=np.concatenate([X, points]),
     )
     group.targets = _targets(group.network, target, X)
+    cost = costs.get(drive.cost)
+    inputs = group.network.inputs(X)
     if drive.direction is None and resolve(
-        group.network, group.network.inputs(X), group.targets, rule_of(spec), costs.get(drive.cost), spec.time
+        group.network, inputs, group.targets, rule_of(spec), cost, spec.time, spec.tolerance
     ):
         group.targets = _targets(group.network, target, X)  # which may depend on f_0
     group.largest = torch.full((group.network.size,), torch.nan, dtype=torch.float64)

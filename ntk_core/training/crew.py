@@ -17,6 +17,7 @@ from ntk_core.rules import Momentum, Rule
 from ntk_core.training.errors import Errors, Leap, Verdict, finite
 from ntk_core.training.linear_part import LinearPart, Move, matrix
 from ntk_core.training.passing import MOST_BYTES, Passing
+from ntk_core.training.resolution import closest
 from ntk_core.training.state import State
 from ntk_core.training.step_size import StepSize
 from ntk_core.training.steps import Divergence
@@ -25,7 +26,8 @@ from ntk_core.training.velocity import accumulated
 # A leap replaces the path of the parameters by a chord: it covers at most this share of the whole path, times the
 # tolerance, or its root at second order.
 PATH = {1: 5.0, 2: 1.5}
-MAX_TRIES = 30
+MAX_TRIES = 60  # leaps in a row that meet no tolerance
+NOISY_TRIES, CLOSER = 3, 0.125  # after so many sampled weights are looked at more closely, by so much
 
 
 class _Plan(NamedTuple):
@@ -163,6 +165,23 @@ class Crew(PerSeed):
             self._pass(before, middle, move)
             self.errors.add(leap, verdict, accepted, plan.exact, plan.steady)
             self._arrive(features, leap.kernel, move, accepted)
+        if self.network.tolerance and int(self.tries.max()) >= NOISY_TRIES:
+            self._look_closer(end)
+
+    def _look_closer(self, end: float) -> None:
+        """Sharpens sampled weights that may be why leaps fail, and starts again where the seeds are.
+
+        What was no leap's fault must not make the next ones short.
+        """
+        left = (end - self.time).clamp_min(0.0).to(self.here.K.device)
+        least = closest(self.here, left, self.errors.moved, self.tolerance)
+        if not self.network.sharpen(max(CLOSER * self.network.tolerance, least)):
+            return
+        self.features = self.network.features(self.X)
+        self.kernel = matrix(self.features)
+        self.sizes = tuple(StepSize(self.rule.unit) for _ in self.sizes)
+        self.tries = torch.zeros_like(self.tries)
+        self._here = None
 
     def _pass(self, before: Tensor, middle: LinearPart | None, move: Move) -> None:
         """Keeps what tells where the seeds were at the output times between `before` and now."""
@@ -243,8 +262,9 @@ class Crew(PerSeed):
         for s in waiting.nonzero()[:, 0].tolist():
             order, time, share = int(plan.orders[s]), float(plan.times[s]), shares[s]
             self.sizes[s].learn(order, time, min(share, 1.0) if plan.exact[s] else share, firsts[s])
-            accepted[s] = bool(plan.exact[s]) or share <= 1.0 or time < 2e-9 * (goal - float(self.time[s]))
-            self.tries[s] = 0 if accepted[s] else self.tries[s] + 1
+            met = bool(plan.exact[s]) or share <= 1.0
+            accepted[s] = met or time < 2e-9 * (goal - float(self.time[s]))  # such a moment may be one of a jump
+            self.tries[s] = 0 if met else self.tries[s] + 1
         if int(self.tries.max()) >= MAX_TRIES:
             raise ArithmeticError(
                 f"leaps: no leap near t = {float(self.time[self.tries.argmax()]):.3g} meets the tolerance "

@@ -139,6 +139,11 @@ class Errors(PerSeed):
         self._leaping, self._lost = (torch.zeros_like(self._size, dtype=torch.bool) for _ in range(2))
 
     @property
+    def moved(self) -> Tensor:
+        """How far f has come, root mean square, (S,)."""
+        return self._moved
+
+    @property
     def function(self) -> Tensor:
         """Estimated error of f, root mean square, (S,): what leaps did, with a margin for what estimates leave out."""
         margin = MARGIN * self._lasting**0.75 * (1.0 + UNCERTAINTY * self._kernel_moved)

@@ -77,7 +77,7 @@ def train(
     targets = check_targets(y, network, inputs.shape[1])
     loss = costs.get(cost)
     loss.check_targets(targets)
-    if resolve(network, inputs, targets, chosen, loss, goals[-1]):
+    if resolve(network, inputs, targets, chosen, loss, goals[-1], tolerance):
         features = None
     if method == "steps":
         return take_steps(network, inputs, targets, goals, chosen, loss)

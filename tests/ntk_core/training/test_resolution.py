@@ -9,7 +9,7 @@ import torch
 from ntk_core import Architecture, Network
 from ntk_core.costs import get
 from ntk_core.finite.weights import Dense
-from ntk_core.rules import GradientDescent
+from ntk_core.rules import GradientDescent, GradientFlow
 from ntk_core.training import resolution
 from ntk_core.training.resolution import resolve
 from ntk_core.training.train import train
@@ -73,11 +73,37 @@ def test_tolerances_follow_the_movement():
     assert layer._forward.tolerance == TOLERANCE
     assert asked(net, target(3e-2))
     once = layer._forward.tolerance
-    assert 1e-3 * TOLERANCE < once < 0.1 * TOLERANCE
+    assert 1e-6 < once < 2e-5  # 0.02 of a hundredth of the movement, which is 3e-2 at most
     assert not asked(net, target(3e-2))  # it is already
     assert asked(net, target(3e-3))
     assert layer._forward.tolerance == pytest.approx(once / 10, rel=0.2)
     assert layer._backward.tolerance == pytest.approx(30 * layer._forward.tolerance)
+
+
+def noisy():
+    """A network that resolves nothing: what its weights leave out is a tenth of f's movement and more."""
+    base = Network.init(Architecture(5, 400, "selu", 1.0, 2), [0], dtype=torch.float64, weights="dense")
+    layers = [Dense(w.W.clone()) if k in (0, 4) else Stored(w.W.clone(), 2e-2) for k, w in enumerate(base.layers)]
+    return Network(base.arch, layers, base.biases)
+
+
+def test_leaps_that_noise_forbids_make_weights_sharper(monkeypatch):
+    """The flow would crawl on for ever in moments of 1e-9 of the way."""
+    monkeypatch.setattr(sys.modules["ntk_core.training.train"], "resolve", lambda *a: False)
+    net = noisy()
+    y = net(X).clone() + 0.1 * torch.sin(GAMMA)[None, :, None]
+    *_, last = train(net, X, y, [0.0, 10.0], rule=GradientFlow())
+    assert int(last.leaps[0]) < 1000
+    assert net.tolerance < 3e-3
+
+
+def test_what_no_leap_can_meet_is_refused(monkeypatch):
+    monkeypatch.setattr(sys.modules["ntk_core.training.train"], "resolve", lambda *a: False)
+    net = noisy()
+    monkeypatch.setattr(net, "sharpen", lambda tolerance: False)
+    y = net(X).clone() + 0.1 * torch.sin(GAMMA)[None, :, None]
+    with pytest.raises(ArithmeticError, match=r"no leap near t = .* meets the tolerance 0\.01; raise it, or train"):
+        list(train(net, X, y, [0.0, 10.0], rule=GradientFlow()))
 
 
 def test_rounding_is_the_limit():
