@@ -14,8 +14,14 @@ BATCH_BYTES = {"cpu": 1 << 28, "cuda": 1 << 31}  # of networks trained together:
 OPERATIONS = {"dense": 30, "sampled": 120}  # small operations a layer and pass
 DECOMPOSITIONS, OF_VELOCITY = 40, 600  # small operations a leap: of the kernel, and of a heavy ball's velocity
 SWING = 0.06  # of a leap's usual work for each step that a velocity lasts
+SMALL_PRODUCT = 3e7  # operations of one layer's product: two cores take as long as one where others are busy, too
 DRAWS_PER_SECOND = 1.5e8
 EIGEN_SECONDS = 1.2e-9  # of N x N in float64, times N^3
+
+
+def is_small(seeds: int, width: int, points: int) -> bool:
+    """Whether the products of so many networks keep no second thread busy."""
+    return 2.0 * seeds * width**2 * points < SMALL_PRODUCT
 
 
 @dataclass(frozen=True)
@@ -131,6 +137,11 @@ class TrainingCost:
         kind = self.device.partition(":")[0]
         each = self.persistent_bytes() + self.transient_bytes()
         return max(1, min(self.spec.seeds, BATCH_BYTES[kind] // max(each, 1)))
+
+    @property
+    def small(self) -> bool:
+        """Whether a second thread would be waited for longer than it helps."""
+        return is_small(self.batch, self.width, self.n_train)
 
     def persistent_bytes(self) -> int:
         """Of one seed's parameters."""

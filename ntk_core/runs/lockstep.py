@@ -21,6 +21,7 @@ from ntk_core.finite.tangent import Features
 from ntk_core.progress import checkpoint
 from ntk_core.rules import GradientDescent, GradientFlow, Momentum, Rule
 from ntk_core.runs import plan as budget
+from ntk_core.runs.counts import is_small
 from ntk_core.runs.parts import Unit, units
 from ntk_core.threads import at_most
 from ntk_core.training.driven import train_along
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from ntk_core.runs.parts import Part
     from ntk_core.runs.spec import TrainingSpec
 
-SMALL_PRODUCT = 3e7  # operations of one layer's product: two cores take as long as one where others are busy, too
 MOST_JUDGED = 600  # outputs on the training points, of the kernels whose eigenvalues tell what rate is stable
 Target = Any  # array (N,) or (N, n_out), or a function of the untrained network that returns (S, N, n_out)
 
@@ -142,7 +142,9 @@ def train_together(
             assert group.targets is not None
             assert group.largest is not None
             share = group.unit.seconds / len(spec.times)
-            with at_most(1 if _is_small(group, len(X)) else sys.maxsize):
+            seeds = group.unit.last - group.unit.first
+            # A second thread would take from others what it wastes.
+            with at_most(1 if is_small(seeds, group.plan.width, len(X)) else sys.maxsize):
                 state = _advance(group, index, spec.times, done / work, share / work)
             done += share
             yield Update(
@@ -156,12 +158,6 @@ def train_together(
                 group.largest,
                 progress=min(1.0, done / work),
             )
-
-
-def _is_small(group: _Group, N: int) -> bool:
-    """Whether a second thread would be waited for longer than it helps, and would take from others what it wastes."""
-    unit = group.unit
-    return 2.0 * (unit.last - unit.first) * group.plan.width**2 * N < SMALL_PRODUCT
 
 
 def _units_of(spec: TrainingSpec, plan: budget.Plan, part: Part | None) -> list[Unit]:

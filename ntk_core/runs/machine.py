@@ -8,9 +8,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MEMORY_VARIABLE = "NTK_MEMORY_LIMIT"
 MEMORY_SHARE = 0.8  # of what is free, the rest is left to everything else
+FEW = 8  # operations of `_few_operations`
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 _SIZE = re.compile(r"(\d{1,30}(?:\.\d{1,30})?)\s*([kmgt]i?)?b?", re.IGNORECASE | re.ASCII)
 
@@ -51,8 +56,36 @@ def speeds(device: str) -> Speeds:
         flops32=product(torch.float32),
         flops64=product(torch.float64),
         bandwidth=2 * big.nbytes / _best(lambda: big.add_(1.0), where.type),
-        overhead=_best(lambda: [small @ small for _ in range(50)], where.type) / 50,
+        overhead=_best(lambda: [_few_operations(small) for _ in range(10)], where.type) / (10 * FEW),
     )
+
+
+@lru_cache(maxsize=256)
+def activation_seconds(name: str, precision: str) -> float:
+    """Measures for some milliseconds what an activation and its slope take for one number on one core.
+
+    Args:
+        name: of the activation.
+        precision: "float32" or "float64".
+    """
+    import torch
+
+    from ntk_core.activations.table import get
+    from ntk_core.threads import at_most
+
+    sigma = get(name)
+    h = torch.linspace(-3, 3, 1 << 14, dtype=getattr(torch, precision))
+    with at_most(1):
+        return _best(lambda: (sigma.value(h), sigma.derivative(h)), "cpu") / len(h)
+
+
+def _few_operations(small: Tensor) -> Tensor:
+    """`FEW` operations of the kinds that training by leaps is made of."""
+    import torch
+
+    product = small @ small
+    mixed = product.mul(0.5).add_(small)
+    return torch.where(mixed > 0, mixed, product)[:8].square().sum(-1)
 
 
 def cores() -> int:

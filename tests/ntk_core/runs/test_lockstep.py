@@ -8,7 +8,7 @@ import torch
 
 from ntk_core import Architecture, Network
 from ntk_core.progress import listening
-from ntk_core.runs import lockstep, machine
+from ntk_core.runs import counts, lockstep, machine
 from ntk_core.runs import plan as budget
 from ntk_core.runs.lockstep import train_together
 from ntk_core.runs.parts import Part, spread, units
@@ -58,7 +58,7 @@ def test_narrow_networks_train_on_one_thread_and_wide_ones_on_all(monkeypatch):
         return advance(group, *rest)
 
     monkeypatch.setattr(lockstep, "_advance", watched)
-    monkeypatch.setattr(lockstep, "SMALL_PRODUCT", 2.0 * 2 * 16**2 * len(X))
+    monkeypatch.setattr(counts, "SMALL_PRODUCT", 2.0 * 2 * 16**2 * len(X))
     torch.set_num_threads(2)
     try:
         for _ in train_together(spec(widths=(8, 16), seeds=2), X, Y, n_in=2):
