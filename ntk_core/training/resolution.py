@@ -17,11 +17,10 @@ from ntk_core.training.errors import rms
 from ntk_core.training.linear_part import LinearPart
 
 # Of a leap's tolerance, what sampled weights may leave out where f moves little: a first leap goes a seventh of the way
-# and must be told from them too.
-SHARE = 0.02
-MOST_OUTPUTS = 600  # on the training points, of the eigenproblem that tells how far f will move
-CLOSEST = 0.001  # likewise, and no closer: what still forbids leaps then is not noise
+# and must be told from them too. And how far they are made sharper still: what forbids leaps then is not noise.
+SHARE, CLOSEST = 0.02, 0.001
 ENOUGH = 0.5  # of f's scale: tolerances are made for movements as large as that, and larger ones
+MOST_OUTPUTS = 600  # on the training points, of the eigenproblem that tells how far f will move
 
 
 def resolve(
