@@ -59,8 +59,7 @@ class OwnKernels:
     def look(self, update: Update) -> dict[str, Tensor]:
         """Outputs at the points and both regressions, (S, M) each, at an update's time.
 
-        To be called from the first output time on, which is t = 0, inside
-        `update.network.looking(once=True)`.
+        To be called from the first output time on, which is t = 0, inside `update.network.looking(once=True)`.
         """
         features = update.network.features(self.everywhere)
         f = features.done.outputs[:, self.N :, 0]

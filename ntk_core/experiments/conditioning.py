@@ -179,7 +179,9 @@ def _conditioning(net: common.Net, source: str | int, points: int, seed: int) ->
 @lru_cache(maxsize=8)
 def _spectra(net: common.Net, source: str | int, points: int, seed: int) -> np.ndarray:
     """Eigenvalues of both matrices, the largest first, (2, N)."""
-    return np.stack([np.linalg.eigvalsh(K.numpy())[::-1] for K in _kernels(net, source, points, seed)])
+    from ntk_core.eigen import eigvalsh
+
+    return np.stack([eigvalsh(K).numpy()[::-1] for K in _kernels(net, source, points, seed)])
 
 
 def _kernels(net: common.Net, source: str | int, points: int, seed: int) -> tuple[Tensor, Tensor]:

@@ -180,7 +180,8 @@ class Network:
 
     def sharpen(self, tolerance: float) -> bool:
         """Lets sampled weights leave out no more than this; whether they left out twice as much (`Sampled.sharpen`)."""
-        return max([layer.sharpen(tolerance) for layer in self.layers if isinstance(layer, Sampled)], default=False)
+        sharper = [layer.sharpen(tolerance) for layer in self.layers if isinstance(layer, Sampled)]  # every one of them
+        return any(sharper)
 
     def inputs(self, X: Any) -> Tensor:
         """X as (S or 1, N, n_in) in the network's precision, checked.
