@@ -21,7 +21,7 @@ from ntk_core.architecture import Architecture
 from ntk_core.duals.closed_forms import Floats, Homogeneous
 from ntk_core.limit import tiles
 from ntk_core.limit.arc_cosine import ArcCosine
-from ntk_core.limit.recursion import Recursion
+from ntk_core.limit.recursion import STRIP, Recursion
 
 BLOCK = 352  # points a side of a block: large enough to keep threads apart, small enough to share work evenly
 OPERATOR_BLOCK = 512
@@ -76,7 +76,8 @@ def _begun(arch: Architecture, X: Floats, X2: Floats | None) -> tuple[Recursion,
     both = _recursion(arch, X, X2)
     nngp, ntk = np.empty(both.shape), np.empty(both.shape)
     if not _several(both):
-        for block in tiles.blocks(*both.shape, BLOCK, both.symmetric):
+        size = max(BLOCK, STRIP // min(both.shape))  # few rows may have many columns
+        for block in tiles.blocks(*both.shape, size, both.symmetric):
             _write(both, block, nngp, ntk)
     return both, nngp, ntk
 

@@ -17,6 +17,7 @@ from ntk_core.duals.series import TABLES
 # Elements of a strip: few enough that the arrays in use stay in the cache, and enough that threads, which need the
 # interpreter's lock between operations, seldom meet there.
 STRIP = 131072
+ENTIRE = 128**2  # elements up to which to leave out half of a symmetric block takes longer than to compute it
 
 
 class Recursion:
@@ -67,7 +68,7 @@ class Recursion:
         own = self.symmetric and rows == columns
         height, width = rows.stop - rows.start, columns.stop - columns.start
         step = max(1, STRIP // width)
-        if own:
+        if own and height * width > ENTIRE:
             step = min(step, -(-height // 2))
         for start in range(0, height, step):
             part = slice(start, min(start + step, height))

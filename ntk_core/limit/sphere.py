@@ -97,10 +97,12 @@ def sphere_eigenvalues(
     _whole("dimension", dimension, 2, 1_000_000)
     if not (math.isfinite(radius) and radius > 0):
         raise ValueError(f"radius: must be a finite number > 0, got {radius!r}")
-    profile = _profile(as_kernel(kernel), dimension, radius)
-    size = float(abs(profile(np.zeros(1))[0]))
-    pieces, evaluations, before, change = max(1, degrees // 16), 0, np.array(np.inf), np.array(np.inf)
-    while pieces <= MOST_PANELS:
+    profile = _Profile(as_kernel(kernel), dimension, radius)
+    pieces = max(1, degrees // 16)
+    gamma, P = _projection(pieces, degrees, dimension)
+    size, found = profile.checked(gamma)
+    before, evaluations, change = P @ found, len(gamma), np.array(np.inf)
+    while (pieces := 2 * pieces) <= MOST_PANELS:
         gamma, P = _projection(pieces, degrees, dimension)
         values = P @ profile(gamma)
         evaluations += len(gamma)
@@ -108,7 +110,7 @@ def sphere_eigenvalues(
         if change.max() <= tolerance * size:
             error = change + ROUNDING * size * np.abs(P).sum(1)
             return Eigenvalues(values, multiplicities(degrees, dimension), error, dimension, evaluations)
-        before, pieces = values, 2 * pieces
+        before = values
         checkpoint()
     raise RuntimeError(
         f"eigenvalues on the sphere: refinement has not settled, the last one changed a value by {change.max():.1e}; "
@@ -180,28 +182,32 @@ def _graded(pieces: int) -> tuple[Floats, Floats]:
     return (middle[:, None] + reach[:, None] * x).ravel(), (reach[:, None] * w).ravel()
 
 
-def _profile(kernel: Kernel, dimension: int, radius: float) -> Callable[[Floats], Floats]:
-    """gamma -> K between a point and one at the angle gamma from it, after a look at whether that is all there is."""
+class _Profile:
+    """gamma -> K between a point and one at the angle gamma from it, on the sphere of a radius."""
 
-    def profile(gamma: Floats) -> Floats:
-        X = np.zeros((len(gamma), dimension))
-        X[:, 0], X[:, 1] = radius * np.cos(gamma), radius * np.sin(gamma)
-        pole = np.zeros((1, dimension))
-        pole[0, 0] = radius
-        return kernel(pole, X).numpy()[0]
+    def __init__(self, kernel: Kernel, dimension: int, radius: float):
+        self.kernel, self.dimension, self.radius = kernel, dimension, radius
 
-    _check_invariant(kernel, profile, dimension, radius)
-    return profile
+    def __call__(self, gamma: Floats) -> Floats:
+        X = np.zeros((len(gamma), self.dimension))
+        X[:, 0], X[:, 1] = self.radius * np.cos(gamma), self.radius * np.sin(gamma)
+        pole = np.zeros((1, self.dimension))
+        pole[0, 0] = self.radius
+        return self.kernel(pole, X).numpy()[0]
 
-
-def _check_invariant(kernel: Kernel, profile: Callable[[Floats], Floats], dimension: int, radius: float) -> None:
-    Z = np.random.default_rng(0).standard_normal((4, dimension))
-    Z *= radius / np.linalg.norm(Z, axis=1, keepdims=True)
-    found = kernel(Z[:1], Z[1:]).numpy()[0]
-    expected = profile(np.arccos(np.clip(Z[1:] @ Z[0] / radius**2, -1, 1)))
-    size = max(np.abs(found).max(), np.abs(expected).max())
-    if np.abs(found - expected).max() > 1e-6 * size:
-        raise ValueError("kernel: eigenvalues by degree are those of a kernel that depends on the angle alone")
+    def checked(self, gamma: Floats) -> tuple[float, Floats]:
+        """|K(x, x)| and the profile, after a look at whether the angle is all that there is; a kernel of few points
+        costs as much as one of many, so that all is asked at once.
+        """
+        Z = np.random.default_rng(0).standard_normal((4, self.dimension))
+        Z *= self.radius / np.linalg.norm(Z, axis=1, keepdims=True)
+        found = self.kernel(Z[:1], Z[1:]).numpy()[0]
+        angles = np.arccos(np.clip(Z[1:] @ Z[0] / self.radius**2, -1, 1))
+        own, expected, values = np.split(self(np.concatenate([[0.0], angles, gamma])), [1, 1 + len(angles)])
+        size = max(np.abs(found).max(), np.abs(expected).max())
+        if np.abs(found - expected).max() > 1e-6 * size:
+            raise ValueError("kernel: eigenvalues by degree are those of a kernel that depends on the angle alone")
+        return float(abs(own[0])), values
 
 
 def _whole(field: str, value: int, smallest: int, largest: int) -> None:
