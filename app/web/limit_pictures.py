@@ -1,9 +1,11 @@
 """Pictures of the limit alone: drawn once for all who look at it, and sent to a browser once.
 
-GET {base}/ntk/limits/{key}      every moment that the limit of that spec can show: {"frames": [...], "arrays": {...}}
+GET {base}/ntk/limits/{key}      every moment that the limit of that spec can show:
+                                 {"frames": [...], "arrays": {...}, "count": how many there are}
     options    the chart's options, as for a run's stream
     panels     names of panels, separated by commas; all where there is none
     finite     1 leaves infinite time out
+    at         only the picture of the moment of that number, or of the last where there are fewer
 """
 
 from __future__ import annotations
@@ -71,14 +73,15 @@ class LimitPictures:
         return [Route(f"{base}/ntk/limits/{{key}}", self.pictures, methods=["GET"])]
 
     async def pictures(self, request: Request) -> Response:
-        """All pictures, compressed; the address names all that decides them, so a browser keeps them."""
+        """The pictures, compressed; the address names all that decides them, so a browser keeps them."""
         try:
             spec = url_checks.known_spec(self.engine(), url_checks.key(request))
             options = url_checks.options(request, self.options(spec))
             panels = url_checks.panels(request, list(charts.load(spec.experiment).PANELS))
             finite = url_checks.flag(request, "finite")
+            at = url_checks.number(request, "at")
             name = (spec.key, json.dumps(options), panels, finite)
-            body = await self._drawn.get(name, "", lambda: self._draw(spec, options, panels, finite))
+            body = await self._drawn.get(name, at, lambda: self._draw(spec, options, panels, finite, at))
         except (ValueError, EngineError) as problem:
             return url_checks.refusal(problem)
         except Exception:
@@ -86,7 +89,9 @@ class LimitPictures:
             return JSONResponse({"error": NOT_DRAWN}, status_code=500)
         return packed_answer(request, body, "application/json", "private, max-age=86400, immutable")
 
-    def _draw(self, spec: Any, options: Mapping[str, Any], panels: Sequence[str], finite: bool) -> bytes:
+    def _draw(
+        self, spec: Any, options: Mapping[str, Any], panels: Sequence[str], finite: bool, at: int | None
+    ) -> bytes:
         theory = self.engine().preview(spec).theory
         times = moments(spec, theory, finite)
         entries = (charts.Entry(spec, theory),)
@@ -98,6 +103,8 @@ class LimitPictures:
                 "panels": charts.draw(entries, t, options, panels or None),
             }
             for i, t in enumerate(times)
+            if at is None or i == min(at, len(times) - 1)
         ]
         shared, found = arrays.shared(frames)
-        return gzip.compress(events.to_json({"frames": shared, "arrays": found}).encode(), 4, mtime=0)
+        answer = {"frames": shared, "arrays": found, "count": len(times)}
+        return gzip.compress(events.to_json(answer).encode(), 4, mtime=0)

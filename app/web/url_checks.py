@@ -24,6 +24,7 @@ MAX_TEXT = 40
 
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,39}-[0-9a-f]{20}")
 _EVENT = re.compile(r"([0-9]{1,6})\.[0-9]{1,6}\.[0-9]{1,9}")
+_NUMBER = re.compile(r"[0-9]{1,6}")
 _VIEWER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -93,6 +94,16 @@ def flag(request: Request, name: str) -> bool:
     if text not in ("0", "1"):
         raise UrlError(f"{name}: must be 1 or 0")
     return text == "1"
+
+
+def number(request: Request, name: str) -> int | None:
+    """A parameter that is a whole number below a million, or None where it is not there."""
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    if not _NUMBER.fullmatch(text):
+        raise UrlError(f"{name}: must be a whole number from 0 to 999999")
+    return int(text)
 
 
 def options(request: Request, known: Mapping[str, Control]) -> dict[str, Any]:

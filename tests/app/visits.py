@@ -7,7 +7,7 @@ import re
 import time
 import urllib.request
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -32,10 +32,15 @@ def reruns(port: int, page: str, base: str, times: int, clock: Callable[[], floa
     return asyncio.run(asyncio.wait_for(_reruns(port, page, base, times, clock), 600))
 
 
-def moves(port: int, page: str, base: str, control: str, values: Iterable[float]) -> list[float]:
-    """A session whose control takes these values, one after the other, each when the answer to the last is there:
-    seconds until the pictures of the limit under that value have come.
-    """
+class Moved(NamedTuple):
+    """What a control's move took: seconds until the picture of the limit had come, and those of its other moments."""
+
+    seen: float
+    whole: float
+
+
+def moves(port: int, page: str, base: str, control: str, values: Iterable[float]) -> list[Moved]:
+    """A session whose control takes these values, one after the other, each when the answer to the last is there."""
     return asyncio.run(asyncio.wait_for(_moves(port, page, base, control, values), 600))
 
 
@@ -81,7 +86,7 @@ async def _reruns(port: int, page: str, base: str, times: int, clock: Callable[[
         return (clock() - began) / times, sum(m.ByteSize() for m in messages)
 
 
-async def _moves(port: int, page: str, base: str, control: str, values: Iterable[float]) -> list[float]:
+async def _moves(port: int, page: str, base: str, control: str, values: Iterable[float]) -> list[Moved]:
     address = f"ws://127.0.0.1:{port}{base}/_stcore/stream"
     async with connect(address, subprotocols=["streamlit"], max_size=None) as socket:  # type: ignore[list-item]
         ask = BackMsg()
@@ -100,20 +105,25 @@ async def _moves(port: int, page: str, base: str, control: str, values: Iterable
             getattr(widgets[moved], controls[moved][0]).data[:] = [value]
             began = time.perf_counter()
             await socket.send(ask.SerializeToString())
-            limit = await _limit(socket)
-            await asyncio.to_thread(_fetched, f"http://127.0.0.1:{port}{base}{limit}")
-            found.append(time.perf_counter() - began)
+            limit, start = await _limit(socket)
+            address = f"http://127.0.0.1:{port}{base}{limit}"
+            await asyncio.to_thread(_fetched, f"{address}&at={start}")
+            seen = time.perf_counter() - began
+            await asyncio.to_thread(_fetched, address)
+            found.append(Moved(seen, time.perf_counter() - began))
             while ForwardMsg.FromString(await socket.recv()).WhichOneof("type") != "script_finished":  # type: ignore[arg-type]
                 pass
         return found
 
 
-async def _limit(socket: ClientConnection) -> str:
-    """Where the pictures of the limit are, as soon as the page says so."""
+async def _limit(socket: ClientConnection) -> tuple[str, int]:
+    """Where the pictures of the limit are, and which is seen first, as soon as the page says so."""
     while True:
         message: bytes = await socket.recv()  # type: ignore[assignment]
         if address := re.search(rb"/ntk/limits/[^\"\\\\]+", message):
-            return address[0].decode()
+            start = re.search(rb'"start": *([0-9]+)', message)
+            assert start, "the page does not say which picture is seen first"
+            return address[0].decode(), int(start[1])
         if ForwardMsg.FromString(message).WhichOneof("type") == "script_finished":
             raise AssertionError("the page shows no limit")
 

@@ -71,6 +71,21 @@ def test_every_page_has_a_picture_of_each_moment_with_all_arrays(pictures, page)
     assert all(captions) == (len(times) > 1 or experiments.runs(page))
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_one_moment_may_come_before_the_others(pictures, page):
+    spec = pictures.know(experiments.load(page).Spec())
+    address = limit_pictures.address(spec, {})
+    _, everything = ask(pictures, address)
+    assert everything["count"] == len(everything["frames"])
+    for at in (0, everything["count"] - 1, 999_999):  # beyond the end is the end: the bar may stand where none is now
+        status, alone = ask(pictures, f"{address}&at={at}")
+        assert status == 200
+        assert alone["count"] == everything["count"]
+        assert alone["frames"] == [everything["frames"][min(at, everything["count"] - 1)]]
+        assert set(alone["arrays"]) == refs(alone["frames"])
+        assert alone["arrays"].items() <= everything["arrays"].items()
+
+
 def test_panels_and_infinite_time_can_be_left_out(pictures):
     spec = pictures.know(experiments.load("function_space").Spec())
     _, everything = ask(pictures, limit_pictures.address(spec, {}))
@@ -106,6 +121,9 @@ def test_it_is_drawn_once(pictures, monkeypatch):
         (None, {"options": '{"what": 1}'}, 400, "not known"),
         (None, {"panels": "kernel,<script>"}, 400, "panels: must be some of kernel, "),
         (None, {"finite": "yes"}, 400, "finite: must be 1 or 0"),
+        (None, {"at": "-1"}, 400, "at: must be a whole number from 0 to 999999"),
+        (None, {"at": "٣"}, 400, "at: must be a whole number"),
+        (None, {"at": "1000000"}, 400, "at: must be a whole number"),
     ],
 )
 def test_what_is_not_ours_gets_a_sentence(pictures, key, query, status, sentence):
