@@ -83,9 +83,8 @@ class Logistic(Cost):
         return p * functional.softplus(-f) + (1 - p) * functional.softplus(f)
 
     def derivative(self, f: Tensor, y: Tensor) -> Tensor:
-        """sigmoid(f) - p, as (1 - p) sigmoid(f) - p sigmoid(-f)."""
-        p = (1 + y) / 2
-        return (1 - p) * torch.sigmoid(f) - p * torch.sigmoid(-f)
+        """sigmoid(f) - p, between sigmoid(f) at p = 0 and -sigmoid(-f) at p = 1: nothing cancels at either."""
+        return torch.lerp(-torch.sigmoid(-f), torch.sigmoid(f), (0.5 - 0.5 * y).to(f.dtype))
 
     def second_derivative(self, f: Tensor, y: Tensor) -> Tensor:
         """sigmoid(f) sigmoid(-f)."""
