@@ -65,19 +65,22 @@ function draw(s) {
   const began = performance.now()
   const force = s.force
   s.force = false
+  for (const [name, panel] of s.panels) panel.figure.hidden = !frame.panels[name]
+  arrange(s)
+  let made = 0, left = 0
   for (const [name, panel] of s.panels) {
     const figure = frame.panels[name]
-    panel.figure.hidden = !figure
     if (!figure || (panel.drawn === figure && !force)) continue
     if (panel.plot._dragging) { setTimeout(() => schedule(s), 120); continue }
+    if (!panel.plot.data && made++) { left++; continue } // a new plot takes long: one is seen before the next is made
     panel.drawn = figure
     react(s, panel, { ...figure, data: plain(s, name, figure, frame.index) })
   }
-  arrange(s)
   s.summary.textContent = frame.summary || ""
   s.root.dataset.updates = ++s.updates
   s.root.dataset.index = frame.index
-  uncover(s)
+  if (left) schedule(s)
+  else uncover(s)
   s.restUntil = performance.now() + (performance.now() - began) / 2
 }
 

@@ -79,3 +79,59 @@ def await_pictures(server):
     ):
         assert time.monotonic() < deadline, "the pictures are not drawn"
         time.sleep(0.2)
+
+
+def test_the_picture_that_is_seen_comes_before_the_other_moments(open_page, server):
+    page = open_page("random_functions")
+    clock, bar = page.locator(".ntk-clock"), page.locator(".ntk-time")
+    expect(clock).to_contain_text("t = ")
+    asked, held = [], []
+
+    def hold(route):
+        asked.append("at=" in route.request.url)
+        held.append(route) if not asked[-1] else route.continue_()
+
+    page.route("**/ntk/limits/**", hold)
+    page.goto(f"{server}/random_functions?beta=0.37")
+    expect(page.locator(".ntk-live[data-drawn]")).to_be_attached()  # with nothing but the first
+    seen = clock.text_content()
+    last = int(bar.get_attribute("max"))
+    assert last > 1  # the bar has its whole length
+    bar.fill("0")
+    expect(clock).to_have_text(seen)  # it stands for the others until they are here
+    assert asked[0]
+    while not held:
+        page.wait_for_timeout(50)
+    held[0].continue_()
+    expect(clock).to_contain_text("t = 0 ")
+    bar.fill(str(last))
+    expect(page.locator(".ntk-live")).to_have_attribute("data-index", str(last))
+    assert asked == [True, False]
+
+
+def test_a_control_that_moves_on_does_not_ask_for_the_moments_it_passed(open_page):
+    page = open_page("random_functions")
+    expect(page.locator(".ntk-live[data-drawn]")).to_be_attached()
+    firsts, wholes = [], []
+
+    def hold(route):
+        first = "at=" in route.request.url
+        (firsts if first else wholes).append(route)
+        if not first:
+            route.continue_()
+
+    page.route("**/ntk/limits/**", hold)
+    beta = page.get_by_role("slider", name="Bias factor β")
+    beta.focus()
+    for moves in (1, 2):
+        beta.press("ArrowRight")
+        while len(firsts) < moves:
+            page.wait_for_timeout(50)
+    for route in firsts:
+        route.continue_()
+    while not wholes:
+        page.wait_for_timeout(50)
+    page.wait_for_timeout(500)
+    passed, settled = (route.request.url.split("?")[0] for route in firsts)
+    assert passed != settled
+    assert [route.request.url.split("?")[0] for route in wholes] == [settled]
