@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ntk_core.runs.method import likely_passes, steps_are_sooner
+
 if TYPE_CHECKING:
     from ntk_core.runs.machine import Speeds
     from ntk_core.runs.spec import TrainingSpec
@@ -45,12 +47,11 @@ class TrainingCost:
             return self.spec.method
         if self.spec.rule == "gradient_flow":
             return "leaps"
-        # A leap costs a kernel besides its pass: for a handful of steps plain descent is as good, and exact. So it is
-        # for a heavy ball that swings long; its steps need stored weights, though.
-        if self.spec.rule != "momentum":
-            few = self._leap_passes
-        else:
-            few = max(2.0 * len(self.spec.times), 2 * self._leap_passes if self.weights == "dense" else 0.0)
+        if self.weights == "dense":
+            passes = likely_passes(self.spec, self.width, self._leap_passes)
+            sooner = steps_are_sooner(self.spec, self.width, self.n_train * self.n_out, self.products(), passes)
+            return "steps" if sooner else "leaps"
+        few = self._leap_passes if self.spec.rule != "momentum" else 2.0 * len(self.spec.times)
         return "steps" if self.spec.steps <= few else "leaps"
 
     @property
@@ -59,6 +60,13 @@ class TrainingCost:
         if self.method == "steps":
             return float(self.spec.steps)
         return self._leap_passes
+
+    @property
+    def likely_passes(self) -> float:
+        """The same, with what sharp kinks ask for: so they are told, but decide neither on weights nor on batches."""
+        if self.method == "steps":
+            return float(self.spec.steps)
+        return likely_passes(self.spec, self.width, self._leap_passes)
 
     @property
     def _leap_passes(self) -> float:
@@ -92,17 +100,17 @@ class TrainingCost:
         known = 2.0 * self.n_train + 1.0 * self.n_eval + growth * self.n_train * self.n_out
         return min(known, 2.0 * self.width)
 
-    def flops(self) -> float:
-        """Of all passes, evaluations and kernels."""
-        n, L = self.width, self.spec.depth
-        points, looks = self.n_train, self.n_eval * len(self.spec.times)
-        thin = 2.0 * n * (self.n_in + self.n_out)
-        if self.weights == "dense":
-            each = 2.0 * self.hidden * n * n + thin
-        else:
-            each = 2.0 * self.hidden * n * 1.5 * self.ranks + thin
-        kernels = 4.0 * points**2 * n * L if self.method == "leaps" else 0.0
-        return self.passes * (3.5 * each * points + kernels) + 2.0 * each * looks
+    def products(self) -> float:
+        """Operations of the training points' way through all matrices."""
+        n = self.width
+        square = n if self.weights == "dense" else 1.5 * self.ranks
+        return 2.0 * n * (self.hidden * square + self.n_in + self.n_out) * self.n_train
+
+    def flops(self, passes: float | None = None) -> float:
+        """Of all passes (by default those counted), evaluations and kernels."""
+        kernels = 4.0 * self.n_train**2 * self.width * self.spec.depth if self.method == "leaps" else 0.0
+        looks = 2.0 * self.n_eval / self.n_train * len(self.spec.times)
+        return (passes or self.passes) * (3.5 * self.products() + kernels) + looks * self.products()
 
     def traffic(self) -> float:
         """Bytes of weights and activations moved."""
@@ -121,9 +129,10 @@ class TrainingCost:
             decompositions += OF_VELOCITY
         return rounds * (OPERATIONS[self.weights] * self.spec.depth + decompositions) / self.batch
 
-    def decomposed(self) -> float:
+    def decomposed(self, passes: float | None = None) -> float:
         """Sum of N^3 over symmetric eigenproblems: one a leap, and one wherever a sampled matrix explores."""
-        leaps = self.passes * min((self.n_train * self.n_out) ** 3, 600.0**3) if self.method == "leaps" else 0.0
+        leaps = passes or self.passes
+        leaps *= min((self.n_train * self.n_out) ** 3, 600.0**3) if self.method == "leaps" else 0.0
         if self.weights == "dense":
             return leaps
         looks = len(self.spec.times) * self.n_eval**3

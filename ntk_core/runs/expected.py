@@ -30,7 +30,8 @@ def expected_seconds(cost: TrainingCost, speeds: Speeds) -> float:
         return cost.seconds(speeds)
     if cost.weights == "sampled":
         return SAMPLED * cost.seconds(speeds)
-    spec, n, passes, looks = cost.spec, cost.width, cost.passes, len(cost.spec.times)
+    spec, n, looks = cost.spec, cost.width, len(cost.spec.times)
+    passes = cost.likely_passes
     leaps = passes if cost.method == "leaps" else 0.0
     matrices = cost.hidden * n * n
     values = n * (spec.depth - 1) * (passes * cost.n_train + looks * cost.n_eval)
@@ -40,9 +41,9 @@ def expected_seconds(cost: TrainingCost, speeds: Speeds) -> float:
     cores = machine.cores()
     shared = not cost.small and cost.batch * n * cost.n_train >= SHARED
     return START_SECONDS / spec.seeds + (HEAVY if leaps and spec.rule == "momentum" else 1.0) * (
-        PRODUCTS * cost.flops() / speeds.flops(spec.precision) * (cores if cost.small else 1)
+        PRODUCTS * cost.flops(passes) / speeds.flops(spec.precision) * (cores if cost.small else 1)
         + activated / (cores if shared else 1)
         + bytes_moved / speeds.bandwidth
         + small * spec.depth * speeds.overhead
-        + DECOMPOSED * EIGEN_SECONDS * cost.decomposed()
+        + DECOMPOSED * EIGEN_SECONDS * cost.decomposed(passes)
     )

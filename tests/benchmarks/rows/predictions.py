@@ -43,6 +43,32 @@ def tenths(ratios: list[float]) -> float:
     return 10 * float(np.mean([1 / FACTOR <= ratio <= FACTOR for ratio in ratios]))
 
 
+@row("steps-or-leaps", "paper", "the way that is chosen for a width, against the other: 16 of specs drawn as above")
+def steps_or_leaps(context: Context) -> Table:
+    """Both are told, both are run; of stored weights, where both are told to take moderately long."""
+    lines, told, lost = [], [], []
+    for spec, chosen in _both_ways(context.pick(16, 1), context.pick(10.0, 0.5)):
+        found = {}
+        for method in ("steps", "leaps"):
+            own = spec.model_copy(update={"method": method})
+            warmed_up(own)
+            predicted = experiments.load(own.experiment).plan(own).seconds
+            found[method] = predicted, seconds(lambda own=own: finished(own))
+            told.append(predicted / found[method][1])
+        lost.append(found[chosen][1] / min(took for _, took in found.values()))
+        times = (f"{value:.3g} s" for pair in found.values() for value in pair)
+        lines.append((*_words(spec), *times, chosen, f"{lost[-1]:.2f}"))
+    headers = ("steps told", "took", "leaps told", "took", "chosen", "over the sooner")
+    return Table(
+        ("experiment", "width", "network", "training", *headers),
+        tuple(lines),
+        (
+            f"{sum(ratio == 1 for ratio in lost)} of {len(lost)} are the sooner; at most {max(lost):.2f} times as long",
+            f"{tenths(told):.1f} of ten of both are told within a factor {FACTOR}",
+        ),
+    )
+
+
 @row("leap-estimates", "paper", "estimated errors of leaps against every step taken: 400 networks drawn anew")
 def leap_estimates(context: Context) -> Table:
     """One in a hundred may be missed; the drawn cases of the tests are not among these."""
@@ -64,6 +90,23 @@ def _moderate(count: int, wanted: tuple[float, float]) -> Iterator[TrainingSpec]
         if plan.refusal is None and not plan.warnings and wanted[0] <= plan.seconds <= wanted[1]:
             found += 1
             yield spec
+
+
+def _both_ways(count: int, most: float) -> Iterator[tuple[TrainingSpec, str]]:
+    """Drawn specs of one width with stored weights, and the way that is chosen for them."""
+    found, index = 0, 0
+    while found < count:
+        spec = drawn(index)
+        index += 1
+        spec = spec.model_copy(update={"widths": spec.widths[:1]})
+        plan = experiments.load(spec.experiment).plan(spec)
+        if spec.rule == "gradient_flow" or plan.refusal or plan.warnings or plan.groups[0].weights != "dense":
+            continue
+        spec = spec.model_copy(update={"weights": "dense"})
+        ways = (spec.model_copy(update={"method": method}) for method in ("steps", "leaps"))
+        if max(experiments.load(way.experiment).plan(way).seconds for way in ways) <= most:
+            found += 1
+            yield spec, plan.groups[0].method
 
 
 def drawn(index: int) -> TrainingSpec:

@@ -113,7 +113,7 @@ def test_long_work_can_be_stopped_between_leaps():
 
 def test_progress_is_told_between_the_output_times():
     shares = []
-    fields = {"widths": (20,), "seeds": 1, "snapshots": 2, "time": 200.0}
+    fields = {"widths": (20,), "seeds": 1, "snapshots": 2, "time": 200.0, "method": "leaps"}
     with listening(lambda share=None: shares.append(share)):
         list(train_together(spec(**fields, tolerance=0.001), X, Y, n_in=2))
     told = [share for share in shares if share is not None]
