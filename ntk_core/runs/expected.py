@@ -1,7 +1,7 @@
 """The seconds that a person is told before a run: the counts of `ntk_core.runs.counts`, weighed as runs were measured.
 
 What is chosen for a spec (steps or leaps, stored or sampled weights, batches) follows from the counts alone, so that a
-spec is trained the same way for ever; what is told may get better. The weights below are a fit to 122 runs on two cores
+spec is trained the same way for ever; what is told may get better. The weights below are a fit to 304 runs on two cores
 of specs drawn from the controls' ranges (the benchmarks' row `predicted-times` draws others).
 """
 
@@ -15,12 +15,12 @@ from ntk_core.runs.counts import EIGEN_SECONDS, OPERATIONS, TrainingCost
 if TYPE_CHECKING:
     from ntk_core.runs.machine import Speeds
 
-START_SECONDS = 0.15  # of the networks of one width: until their first pass, and after their last
-PRODUCTS, TRAFFIC, DECOMPOSED, SMALL = 1.8, 0.7, 1.35, 1.6  # times what the counts say at the machine's best rates
-ACTIVATED, MOVED = 2.0, 70.0  # times an activation and its slope are worked out, and numbers moved, for one value
-SAMPLED = 1.7  # times the counts: how the ranks grow is known too roughly for more
-HEAVY = 1.6  # how many times as long leaps of a heavy ball take
-LEAP_OPERATIONS = 62  # small operations a layer, for a leap of one seed
+START_SECONDS = 0.06  # of the networks of one width: until their first pass, and after their last
+PRODUCTS, TRAFFIC, DECOMPOSED, SMALL = 1.65, 0.4, 1.5, 1.6  # times what the counts say at the machine's best rates
+ACTIVATED, MOVED = 1.2, 70.0  # times an activation and its slope are worked out, and numbers moved, for one value
+SAMPLED = 1.6  # times the counts: how the ranks grow is known too roughly for more
+HEAVY = 1.8  # how many times as long leaps of a heavy ball take
+LEAP_TOGETHER, LEAP, LEAP_LAYER = 520, 15, 30  # small operations of a leap's pass: of all seeds, of one, of its layers
 SHARED = 1 << 16  # numbers from which torch shares an activation among its threads
 
 
@@ -36,14 +36,15 @@ def expected_seconds(cost: TrainingCost, speeds: Speeds) -> float:
     matrices = cost.hidden * n * n
     values = n * (spec.depth - 1) * (passes * cost.n_train + looks * cost.n_eval)
     bytes_moved = cost.itemsize * (TRAFFIC * (5 * passes + 2 * looks) * matrices + MOVED * values)
-    activated = ACTIVATED * values * machine.activation_seconds(spec.activation, spec.precision)
-    small = SMALL * (passes + looks) * OPERATIONS["dense"] / cost.batch + LEAP_OPERATIONS * leaps
+    activated = ACTIVATED * values * machine.activation_operations(spec.activation, spec.precision) * speeds.overhead
+    small = SMALL * (passes + looks) * OPERATIONS["dense"] / cost.batch * spec.depth
+    small += leaps * (LEAP_TOGETHER / cost.batch + LEAP + LEAP_LAYER * spec.depth)
     cores = machine.cores()
     shared = not cost.small and cost.batch * n * cost.n_train >= SHARED
     return START_SECONDS / spec.seeds + (HEAVY if leaps and spec.rule == "momentum" else 1.0) * (
         PRODUCTS * cost.flops(passes) / speeds.flops(spec.precision) * (cores if cost.small else 1)
         + activated / (cores if shared else 1)
         + bytes_moved / speeds.bandwidth
-        + small * spec.depth * speeds.overhead
+        + small * speeds.overhead
         + DECOMPOSED * EIGEN_SECONDS * cost.decomposed(passes)
     )

@@ -1,10 +1,14 @@
-"""What this machine can do, measured once: matrix products, memory traffic, the cost of a small operation."""
+"""What this machine can do, measured now and then: matrix products, memory traffic, the cost of a small operation."""
 
 from __future__ import annotations
 
+import math
 import os
 import re
+import statistics
+import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
 MEMORY_VARIABLE = "NTK_MEMORY_LIMIT"
 MEMORY_SHARE = 0.8  # of what is free, the rest is left to everything else
 FEW = 8  # operations of `_few_operations`
+FIRST, KEPT, BETWEEN_SECONDS = 4, 40, 10.0  # samples of a gauge: at first, at most, and how far apart
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 _SIZE = re.compile(r"(\d{1,30}(?:\.\d{1,30})?)\s*([kmgt]i?)?b?", re.IGNORECASE | re.ASCII)
 
@@ -38,45 +43,71 @@ class Speeds:
 USUAL = Speeds(flops32=130e9, flops64=70e9, bandwidth=30e9, overhead=6e-6)
 
 
-@lru_cache(maxsize=4)
+class Gauge:
+    """How fast a device has been lately: a machine that others share is twice as fast in one second as in the next.
+
+    Args:
+        device: as torch names it.
+    """
+
+    def __init__(self, device: str):
+        import torch
+
+        self.kind, where = device.partition(":")[0], torch.device(device)
+        n = 4096 if self.kind == "cuda" else 512
+        A, B = (torch.randn(n, n, device=where, dtype=dtype) for dtype in (torch.float32, torch.float64))
+        self._big, self._small = torch.ones(1 << 23, device=where), torch.ones(16, 16, device=where)
+        self._works: tuple[tuple[Callable[[], object], float], ...] = (  # and what each of them does
+            (lambda: A @ A, 2.0 * n**3),
+            (lambda: B @ B, 2.0 * n**3),
+            (lambda: self._big.add_(1.0), 2.0 * self._big.nbytes),
+            (lambda: [_few_operations(self._small) for _ in range(10)], 10.0 * FEW),
+        )
+        self._samples: deque[list[float]] = deque(maxlen=KEPT)
+        self._taken, self._lock = -math.inf, threading.Lock()
+
+    def speeds(self) -> Speeds:
+        """Means over the last samples; one more is taken where the last one is some seconds old."""
+        with self._lock:
+            if time.monotonic() - self._taken >= BETWEEN_SECONDS:
+                for _ in range(1 if self._samples else FIRST):
+                    self._samples.append([_best(work, self.kind, 2) / done for work, done in self._works])
+                self._taken = time.monotonic()
+            flop32, flop64, byte, operation = (statistics.fmean(column) for column in zip(*self._samples, strict=True))
+        return Speeds(1 / flop32, 1 / flop64, 1 / byte, operation)
+
+
 def speeds(device: str) -> Speeds:
-    """Measures the device for about a tenth of a second, once a process."""
-    import torch
+    """How fast a device has been lately: some hundredths of a second at first, some thousandths now and then."""
+    return _gauge(device).speeds()
 
-    where = torch.device(device)
 
-    def product(dtype: torch.dtype) -> float:
-        n = 4096 if where.type == "cuda" else 768
-        A = torch.randn(n, n, device=where).to(dtype)
-        return 2 * n**3 / _best(lambda: A @ A, where.type)
-
-    big = torch.ones(1 << 24, device=where)
-    small = torch.ones(16, 16, device=where)
-    return Speeds(
-        flops32=product(torch.float32),
-        flops64=product(torch.float64),
-        bandwidth=2 * big.nbytes / _best(lambda: big.add_(1.0), where.type),
-        overhead=_best(lambda: [_few_operations(small) for _ in range(10)], where.type) / (10 * FEW),
-    )
+@lru_cache(maxsize=4)
+def _gauge(device: str) -> Gauge:
+    return Gauge(device)
 
 
 @lru_cache(maxsize=256)
-def activation_seconds(name: str, precision: str) -> float:
+def activation_operations(name: str, precision: str) -> float:
     """Measures for some milliseconds what an activation and its slope take for one number on one core.
 
     Args:
         name: of the activation.
         precision: "float32" or "float64".
+
+    Returns:
+        the time over that of a small operation (`Speeds.overhead`) just now.
     """
     import torch
 
     from ntk_core.activations.table import get
     from ntk_core.threads import at_most
 
-    sigma = get(name)
+    sigma, small = get(name), torch.ones(16, 16)
     h = torch.linspace(-3, 3, 1 << 14, dtype=getattr(torch, precision))
     with at_most(1):
-        return _best(lambda: (sigma.value(h), sigma.derivative(h)), "cpu") / len(h)
+        one = _best(lambda: [_few_operations(small) for _ in range(10)], "cpu") / (10 * FEW)
+        return _best(lambda: (sigma.value(h), sigma.derivative(h)), "cpu") / len(h) / one
 
 
 def _few_operations(small: Tensor) -> Tensor:
@@ -120,12 +151,12 @@ def parse_bytes(text: str, name: str = MEMORY_VARIABLE, least: int = 1) -> int:
     return size
 
 
-def _best(work: Callable[[], object], kind: str) -> float:
+def _best(work: Callable[[], object], kind: str, runs: int = 4) -> float:
     """Shortest of several runs, in seconds."""
     import torch
 
     best = float("inf")
-    for _ in range(4):
+    for _ in range(runs):
         if kind == "cuda":
             torch.cuda.synchronize()
         start = time.perf_counter()

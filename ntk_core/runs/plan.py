@@ -90,7 +90,8 @@ def plan_training(spec: TrainingSpec, n_train: int, n_eval: int, n_in: int, n_ou
         ]
         costs.append(min(options, key=lambda cost: cost.seconds(nominal)))
     costs = _cut(costs, spec.seeds, nominal)
-    groups = [_group(cost, machine.speeds(device)) for cost in costs]
+    speeds = machine.speeds(device)
+    groups = [_group(cost, speeds) for cost in costs]
     transient = max(cost.transient_bytes() * cost.batch for cost in costs)
     total = sum(g.bytes for g in groups) + transient
     plan = Plan(tuple(groups), total, sum(g.seconds * spec.seeds for g in groups), device)

@@ -26,18 +26,36 @@ def test_what_takes_longer_is_predicted_to(more):
 
 
 def test_activations_cost_what_they_were_measured_to(monkeypatch):
-    """Linear in the seconds that were measured."""
+    """Linear in what was measured."""
     found = []
-    for seconds in (0.0, 1e-8, 2e-8):
-        monkeypatch.setattr(machine, "activation_seconds", lambda *_, seconds=seconds: seconds)
+    for operations in (0.0, 5e-3, 1e-2):
+        monkeypatch.setattr(machine, "activation_operations", lambda *_, operations=operations: operations)
         found.append(expected_seconds(cost(), SPEEDS))
     assert found[1] > 1.05 * found[0]
     assert found[2] - found[0] == pytest.approx(2 * (found[1] - found[0]))
 
 
 def test_an_activation_is_measured():
-    nothing, much = (machine.activation_seconds(name, "float64") for name in ("identity", "mish"))
-    assert 0 < nothing < much < 1e-5
+    nothing, much = (machine.activation_operations(name, "float64") for name in ("identity", "mish"))
+    assert 0 < nothing < much < 1
+
+
+def test_a_machine_is_as_fast_as_it_was_lately(monkeypatch):
+    """Means of times, not of rates; a sample more only where the last is old; those long ago are forgotten."""
+    monkeypatch.setattr(machine, "BETWEEN_SECONDS", 1e9)
+    gauge = machine.Gauge("cpu")
+    taken = iter([1e-3] * (4 * machine.FIRST) + [3e-3] * 4 * machine.KEPT)
+    monkeypatch.setattr(machine, "_best", lambda *_: next(taken))
+    first = gauge.speeds()
+    assert first.overhead == pytest.approx(1e-3 / (10 * machine.FEW))
+    assert gauge.speeds() == first
+    monkeypatch.setattr(machine, "BETWEEN_SECONDS", 0.0)
+    share = 1 / (machine.FIRST + 1)
+    assert gauge.speeds().flops32 == pytest.approx(first.flops32 / (1 - share + 3 * share))
+    for _ in range(machine.KEPT - 1):
+        last = gauge.speeds()
+    assert last.bandwidth == pytest.approx(first.bandwidth / 3)
+    assert last.flops64 == pytest.approx(first.flops64 / 3)
 
 
 def test_a_machine_twice_as_fast_halves_all_but_the_start_and_the_eigenproblems():
