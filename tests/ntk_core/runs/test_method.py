@@ -84,3 +84,12 @@ def test_what_is_told_of_leaps_decides_on_neither_weights_nor_batch():
     assert sharp.likely_passes > 2 * sharp.passes
     assert sharp.passes == other.passes == other.likely_passes
     assert sharp.batch == other.batch
+
+
+def test_a_linear_activation_asks_for_fewer_passes_and_is_told_so():
+    def told(activation, width=60, weights="dense"):
+        made = cost(circle, {"activation": activation, "time": 3000.0, "rule": "gradient_flow"}, width, weights=weights)
+        return made.likely_passes / made.passes
+
+    for weights, width in (("dense", 60), ("sampled", 4000)):
+        assert told("identity", width, weights) < 1 == told("tanh", width, weights)
