@@ -46,8 +46,8 @@ def steps_are_sooner(spec: TrainingSpec, width: int, unknowns: int, products: fl
 def likely_passes(spec: TrainingSpec, width: int, smooth: float) -> float:
     """Forward and backward passes by leaps, where a smooth network would take so many.
 
-    Without any nonlinearity leaps need no midpoint. With sharp kinks, leaps of a narrow and deep network are many, and hang on its draw: of 299 such runs half were told
-    within a factor 1.4 by this, and nine in ten within 2.6.
+    Without any nonlinearity leaps need no midpoint. With sharp kinks, leaps of a narrow and deep network are many, and
+    hang on its draw: of 299 such runs half were told within a factor 1.4 by this, and nine in ten within 2.6.
     """
     from ntk_core.activations.table import get
     from ntk_core.duals.closed_forms import Homogeneous
