@@ -60,7 +60,7 @@ _ADVANCED = (
     ),
     Control(
         "method", "choice", "Method", "Leaps take many steps at once, exactly in the part that is linear in the "
-        "parameters; steps is plain gradient descent, the reference.", "advanced",
+        "parameters; steps is plain gradient descent, the reference. Auto takes what is sooner done.", "advanced",
         {"auto": "auto", "steps": "steps", "leaps": "leaps"},
     ),
     Control(
