@@ -29,7 +29,8 @@ def expected_seconds(cost: TrainingCost, speeds: Speeds) -> float:
     if not cost.device.startswith("cpu"):
         return cost.seconds(speeds)
     if cost.weights == "sampled":
-        return SAMPLED * cost.seconds(speeds) * min(1.0, cost.likely_passes / cost.passes)
+        fewer = min(1.0, cost.likely_passes / cost.passes) if cost.passes else 1.0
+        return SAMPLED * cost.seconds(speeds) * fewer
     spec, n, looks = cost.spec, cost.width, len(cost.spec.times)
     passes = cost.likely_passes
     leaps = passes if cost.method == "leaps" else 0.0
