@@ -96,12 +96,10 @@ def test_a_linear_activation_asks_for_fewer_passes_and_is_told_so():
         assert told("identity", width, weights) < 1 == told("tanh", width, weights)
 
 
-@pytest.mark.parametrize("name", [name for name in experiments.names() if experiments.runs(name)])
+@pytest.mark.parametrize("name", ["circle", "function_space", "spectral", "any_cost"])
 def test_networks_before_training_are_planned(name):
     """No step and no pass, of stored or sampled weights."""
     experiment = experiments.load(name)
-    if not hasattr(experiment, "sketch"):
-        pytest.skip("its networks all begin alike")
     for weights in ("auto", "dense", "sampled"):
         made = {"depth": 4, "weights": weights} if "weights" in experiment.Spec.model_fields else {"depth": 4}
         before = experiment.sketch(experiment.Spec(experiment=name, **made))
