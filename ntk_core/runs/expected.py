@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ntk_core.runs.machine import Speeds
 
 START_SECONDS = 0.06  # of the networks of one width: until their first pass, and after their last
-PRODUCTS, TRAFFIC, DECOMPOSED, SMALL = 1.65, 0.4, 1.5, 1.6  # times what the counts say at the machine's best rates
+PRODUCTS, TRAFFIC, DECOMPOSED, SMALL = 1.65, 0.4, 1.5, 1.6  # times what the counts say at the machine's rates
 ACTIVATED, MOVED = 1.2, 70.0  # times an activation and its slope are worked out, and numbers moved, for one value
 SAMPLED = 1.6  # times the counts: how the ranks grow is known too roughly for more
 HEAVY = 1.8  # how many times as long leaps of a heavy ball take
