@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from ntk_core.runs.spec import ExperimentSpec
 if TYPE_CHECKING:
     from app.views.experiment_page import View
     from app.web.first_sight import FirstSight
+
+logger = logging.getLogger(__name__)
 
 SKETCH_SECONDS = 20.0  # for networks before training; without them a page starts as Streamlit's do
 VIEWER = "first sight"
@@ -46,6 +49,8 @@ def _picture(
         with sketch.watch(VIEWER):
             sketch.wait(SKETCH_SECONDS)
         if sketch.state != "finished":
+            reason = sketch.error or f"its networks are {sketch.state} after {SKETCH_SECONDS:g} s"
+            logger.warning("the page %s starts without a picture: %s", spec.experiment, reason)
             return None
     entry, moments = charts.Entry(spec, theory, sketch.result if sketch else None), charts.moments(spec, theory)
     figure = charts.draw((entry,), 0.0 if sketch else moments[start(len(moments))], options, (panel,)).get(panel)

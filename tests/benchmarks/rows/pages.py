@@ -146,9 +146,11 @@ class _Server(ServerProcess):
 
     def await_pictures(self) -> None:
         """Until the server has drawn the first pictures of its pages, which it does once, when it has started."""
+        deadline = time.monotonic() + WAIT_MS / 1000
         while not all(
             "ntk-still" in urllib.request.urlopen(f"{self.address}/{page}").read().decode() for page in MOVED
         ):
+            assert time.monotonic() < deadline, "a page has no first picture; the server's log says why"
             time.sleep(0.2)
 
     def seconds(self) -> float:
