@@ -1,7 +1,7 @@
 /* The limit's own pictures, asked for when the settings change: first the one that will be seen, then all. Until they are
    here, what was drawn stays. */
 
-const NO_LIMIT = { key: null, frames: [], arrays: {}, whole: false }
+const NO_LIMIT = { key: null, frames: [], arrays: {} }
 const ASKED = 5 // times, some fifteen seconds in all
 const MOVING_MS = 150 // a control that is being dragged has moved on by then, and the other moments are not wanted
 
@@ -14,7 +14,7 @@ async function askForLimit(s) {
   const first = await pictures(s, s.playing ? wanted : `${wanted}&at=${seen}`, superseded)
   if (!first) return
   takeLimit(s, first)
-  if (s.limit.whole) return
+  if (isWhole(first)) return
   await pauseFor(MOVING_MS)
   const all = superseded() ? null : await pictures(s, wanted, superseded)
   if (all) takeLimit(s, all, first)
@@ -34,13 +34,15 @@ async function pictures(s, address, superseded) {
   return null
 }
 
+function isWhole({ frames, count }) { return frames.length === count }
+
 /* All pictures, or one that stands for all until they are here; `first` is the one that came before them. */
-function takeLimit(s, { frames, arrays, count }, first = null) {
+function takeLimit(s, answer, first = null) {
+  const { frames, arrays, count } = answer, whole = isWhole(answer)
   const fresh = s.limit.key !== s.data.key
   if (fresh && s.stale) forget(s) // those of other settings; a stream that was faster has done so itself
-  const whole = frames.length === count
   if (first) frames[first.frames[0].index] = first.frames[0] // it is drawn already
-  s.limit = { key: s.data.key, frames: whole ? frames : Array(count).fill(frames[0]), arrays, whole }
+  s.limit = { key: s.data.key, frames: whole ? frames : Array(count).fill(frames[0]), arrays }
   s.decoded = {}
   if (fresh && !s.moved) { s.position = newest(s); s.live = true }
   if ((fresh || first) && whole && s.data.loop && !s.playing && !calm()) play(s)
