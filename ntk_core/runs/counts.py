@@ -65,7 +65,7 @@ class TrainingCost:
     def likely_passes(self) -> float:
         """The same, with what sharp kinks ask for: so they are told, but decide neither on weights nor on batches."""
         if self.method == "steps":
-            return float(self.spec.steps)
+            return self.passes
         return likely_passes(self.spec, self.width, self._leap_passes)
 
     @property

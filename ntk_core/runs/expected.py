@@ -1,8 +1,8 @@
 """The seconds that a person is told before a run: the counts of `ntk_core.runs.counts`, weighed as runs were measured.
 
-What is chosen for a spec (steps or leaps, stored or sampled weights, batches) follows from the counts alone, so that a
-spec is trained the same way for ever; what is told may get better. The weights below are a fit to 304 runs on two cores
-of specs drawn from the controls' ranges (the benchmarks' row `predicted-times` draws others).
+What is chosen for a spec (steps or leaps, stored or sampled weights, batches) follows from counts and fixed speeds, so
+that a spec is trained the same way for ever; what is told may get better. The weights below are a fit to 304 runs on
+two cores of specs drawn from the controls' ranges (the benchmarks' row `predicted-times` draws others).
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MEMORY_VARIABLE = "NTK_MEMORY_LIMIT"
 MEMORY_SHARE = 0.8  # of what is free, the rest is left to everything else
-FEW = 8  # operations of `_few_operations`
+SMALL_OPERATIONS = 80  # of `_operate`
 FIRST, KEPT, BETWEEN_SECONDS = 4, 40, 10.0  # samples of a gauge: at first, at most, and how far apart
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 _SIZE = re.compile(r"(\d{1,30}(?:\.\d{1,30})?)\s*([kmgt]i?)?b?", re.IGNORECASE | re.ASCII)
@@ -61,7 +61,7 @@ class Gauge:
             (lambda: A @ A, 2.0 * n**3),
             (lambda: B @ B, 2.0 * n**3),
             (lambda: self._big.add_(1.0), 2.0 * self._big.nbytes),
-            (lambda: [_few_operations(self._small) for _ in range(10)], 10.0 * FEW),
+            (lambda: _operate(self._small), float(SMALL_OPERATIONS)),
         )
         self._samples: deque[list[float]] = deque(maxlen=KEPT)
         self._taken, self._lock = -math.inf, threading.Lock()
@@ -106,17 +106,18 @@ def activation_operations(name: str, precision: str) -> float:
     sigma, small = get(name), torch.ones(16, 16)
     h = torch.linspace(-3, 3, 1 << 14, dtype=getattr(torch, precision))
     with at_most(1):
-        one = _best(lambda: [_few_operations(small) for _ in range(10)], "cpu") / (10 * FEW)
+        one = _best(lambda: _operate(small), "cpu") / SMALL_OPERATIONS
         return _best(lambda: (sigma.value(h), sigma.derivative(h)), "cpu") / len(h) / one
 
 
-def _few_operations(small: Tensor) -> Tensor:
-    """`FEW` operations of the kinds that training by leaps is made of."""
+def _operate(small: Tensor) -> None:
+    """`SMALL_OPERATIONS` of the kinds that training by leaps is made of."""
     import torch
 
-    product = small @ small
-    mixed = product.mul(0.5).add_(small)
-    return torch.where(mixed > 0, mixed, product)[:8].square().sum(-1)
+    for _ in range(10):
+        product = small @ small
+        mixed = product.mul(0.5).add_(small)
+        torch.where(mixed > 0, mixed, product)[:8].square().sum(-1)
 
 
 def cores() -> int:

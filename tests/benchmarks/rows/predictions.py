@@ -9,6 +9,7 @@ import numpy as np
 
 from ntk_core import experiments
 from ntk_core.activations.known_names import ACTIVATIONS, UNTRAINABLE
+from ntk_core.runs.plan import Plan
 from ntk_core.runs.spec import TrainingSpec
 from tests.benchmarks.framework import Context, row
 from tests.benchmarks.results import Table
@@ -26,9 +27,7 @@ def predicted_times(context: Context) -> Table:
     """As a person would have it: the sentence before the run, and the run."""
     lines, ratios = [], []
     for spec in _moderate(context.pick(24, 2), context.pick(MODERATE, (0.0, 0.5))):
-        warmed_up(spec)
-        predicted = experiments.load(spec.experiment).plan(spec).seconds
-        took = seconds(lambda spec=spec: finished(spec))
+        predicted, took = _told_and_took(spec)
         ratios.append(predicted / took)
         lines.append((*_words(spec), f"{predicted:.3g} s", f"{took:.3g} s", f"{predicted / took:.2f}"))
     return Table(
@@ -36,6 +35,16 @@ def predicted_times(context: Context) -> Table:
         tuple(lines),
         (f"{tenths(ratios):.1f} of ten are predicted within a factor {FACTOR} (wanted: nine)",),
     )
+
+
+def _told_and_took(spec: TrainingSpec) -> tuple[float, float]:
+    """Predicted seconds, just before the run, and those of the run."""
+    warmed_up(spec)
+    return _plan(spec).seconds, seconds(lambda: finished(spec))
+
+
+def _plan(spec: TrainingSpec) -> Plan:
+    return experiments.load(spec.experiment).plan(spec)
 
 
 def tenths(ratios: list[float]) -> float:
@@ -50,11 +59,8 @@ def steps_or_leaps(context: Context) -> Table:
     for spec, chosen in _both_ways(context.pick(16, 1), context.pick(10.0, 0.5)):
         found = {}
         for method in ("steps", "leaps"):
-            own = spec.model_copy(update={"method": method})
-            warmed_up(own)
-            predicted = experiments.load(own.experiment).plan(own).seconds
-            found[method] = predicted, seconds(lambda own=own: finished(own))
-            told.append(predicted / found[method][1])
+            found[method] = _told_and_took(spec.model_copy(update={"method": method}))
+            told.append(found[method][0] / found[method][1])
         lost.append(found[chosen][1] / min(took for _, took in found.values()))
         times = (f"{value:.3g} s" for pair in found.values() for value in pair)
         lines.append((*_words(spec), *times, chosen, f"{lost[-1]:.2f}"))
@@ -86,7 +92,7 @@ def _moderate(count: int, wanted: tuple[float, float]) -> Iterator[TrainingSpec]
     while found < count:
         spec = drawn(index)
         index += 1
-        plan = experiments.load(spec.experiment).plan(spec)
+        plan = _plan(spec)
         if plan.refusal is None and not plan.warnings and wanted[0] <= plan.seconds <= wanted[1]:
             found += 1
             yield spec
@@ -99,12 +105,12 @@ def _both_ways(count: int, most: float) -> Iterator[tuple[TrainingSpec, str]]:
         spec = drawn(index)
         index += 1
         spec = spec.model_copy(update={"widths": spec.widths[:1]})
-        plan = experiments.load(spec.experiment).plan(spec)
+        plan = _plan(spec)
         if spec.rule == "gradient_flow" or plan.refusal or plan.warnings or plan.groups[0].weights != "dense":
             continue
         spec = spec.model_copy(update={"weights": "dense"})
         ways = (spec.model_copy(update={"method": method}) for method in ("steps", "leaps"))
-        if max(experiments.load(way.experiment).plan(way).seconds for way in ways) <= most:
+        if max(_plan(way).seconds for way in ways) <= most:
             found += 1
             yield spec, plan.groups[0].method
 

@@ -47,7 +47,7 @@ def test_a_machine_is_as_fast_as_it_was_lately(monkeypatch):
     taken = iter([1e-3] * (4 * machine.FIRST) + [3e-3] * 4 * machine.KEPT)
     monkeypatch.setattr(machine, "_best", lambda *_: next(taken))
     first = gauge.speeds()
-    assert first.overhead == pytest.approx(1e-3 / (10 * machine.FEW))
+    assert first.overhead == pytest.approx(1e-3 / machine.SMALL_OPERATIONS)
     assert gauge.speeds() == first
     monkeypatch.setattr(machine, "BETWEEN_SECONDS", 0.0)
     share = 1 / (machine.FIRST + 1)
