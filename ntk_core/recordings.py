@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ntk_core.runs.spec import ExperimentSpec
 
 TOLERANCE = 0.001  # a tenth of the error that leaps may make
-DIAGNOSTICS = ("moves", "error", "kernel_error")  # how it was computed; rounding may decide for one leap more
+DIAGNOSTICS = ("leaps", "walked", "error", "kernel_error")  # how it was computed; rounding may decide for one leap more
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from app.charts import style
 from app.charts.entry import Entry
 
-WANTED = {"moves", "error", "kernel_error", "diverged", "largest"}
+WANTED = {"leaps", "walked", "error", "kernel_error", "diverged", "largest"}
 
 
 def told(entry: Entry, time: float) -> list[str]:
@@ -20,17 +20,15 @@ def told(entry: Entry, time: float) -> list[str]:
     return [
         entry.named(_width(entry, i, {name: array[i] for name, array in values.items()}))
         for i in range(len(entry.spec.widths))
-        if np.isfinite(values["moves"][i]).any()
+        if np.isfinite(values["leaps"][i]).any()
     ]
 
 
 def _width(entry: Entry, index: int, values: dict[str, np.ndarray]) -> str:
-    moves, error, kernel = (values[name][np.isfinite(values[name])] for name in ("moves", "error", "kernel_error"))
+    error, kernel = (values[name][np.isfinite(values[name])] for name in ("error", "kernel_error"))
     # Single steps are exact: only leaps have an error.
     leaped = bool(error.size and error.max() > 0)
-    count = f"{moves.min():,.0f} to {moves.max():,.0f}" if moves.min() < moves.max() else f"{moves.max():,.0f}"
-    kind = ("leap" if leaped else "step") + "s" * (count != "1")
-    words = [f"n = {style.thousands(entry.spec.widths[index])}: {count} {kind}{'' if leaped else ', exact'}"]
+    words = [f"n = {style.thousands(entry.spec.widths[index])}: {_moves(values)}{'' if leaped else ', exact'}"]
     if leaped:
         words.append(f"estimated error of f {error.max():.1g}")
     if leaped and kernel.size:
@@ -41,6 +39,17 @@ def _width(entry: Entry, index: int, values: dict[str, np.ndarray]) -> str:
     if (beyond & ~lost).any():
         words.append(f"rate above what their own kernels bear at t = 0: {_seeds(entry, beyond & ~lost)}")
     return ", ".join(words)
+
+
+def _moves(values: dict[str, np.ndarray]) -> str:
+    """How many leaps, and steps taken one after the other, the networks of a width have taken."""
+    counts = []
+    for name, kind in (("leaps", "leap"), ("walked", "step")):
+        found = values[name][np.isfinite(values[name])]
+        if found.max() > 0:
+            few, many = (f"{end:,.0f}" for end in (found.min(), found.max()))
+            counts.append(f"{many if few == many else f'{few} to {many}'} {kind}{'s' * (many != '1')}")
+    return " and ".join(counts) or "no step"
 
 
 def _beyond(spec: Any, largest: np.ndarray) -> np.ndarray:

@@ -69,7 +69,8 @@ def with_warnings(plan: Plan, spec: TrainingSpec, largest: float, *more: str | N
 PER_NETWORK = {
     "cost": Variable(NETWORK, "cost 1/2 mean (f - f*)^2"),
     "diverged": Variable(NETWORK, "whether the network has left the finite numbers", dtype="bool"),
-    "moves": Variable(NETWORK, "leaps taken so far, or steps where there are no leaps"),
+    "leaps": Variable(NETWORK, "leaps taken so far"),
+    "walked": Variable(NETWORK, "steps taken one after the other so far, by themselves or in place of short leaps"),
     "error": Variable(NETWORK, "estimated error of f by leaping, root mean square over the training points"),
     "kernel_error": Variable(NETWORK, "estimated error of the tangent kernel by leaping, relative"),
     "largest": Variable(NETWORK, "largest eigenvalue of the network's own kernel Theta_0(X, X)/N"),
@@ -104,7 +105,8 @@ def increment(update: Update, **values: Any) -> Increment:
     common = {
         "cost": numbers(squared_cost(update)),
         "diverged": flags(state.diverged),
-        "moves": each(state.moves),
+        "leaps": each(state.leaps),
+        "walked": each(state.walked),
         "error": each(state.error),
         "kernel_error": each(state.kernel_error),
         "largest": each(update.largest),

@@ -1,23 +1,17 @@
 """Steps or leaps: which of the two is sooner done, told from a spec and a width alone.
 
-Neither the machine nor the number of seeds has a say: a spec is trained the same way everywhere, and a network the same
-way in any company. The seconds below are those of a seed among four on two cores, as they were measured; only their
-ratios matter.
+Neither the machine nor the number of seeds has a say, see `training.worth`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ntk_core.training.worth import leap_seconds, step_seconds
+
 if TYPE_CHECKING:
     from ntk_core.runs.spec import TrainingSpec
 
-STEP, STEP_LAYER = 75e-6, 63e-6  # seconds of a plain step, and of each of its layers
-LEAP, LEAP_LAYER = 2e-3, 0.3e-3
-LEAP_PRODUCTS = 4.0  # times those of a step
-EIGENPROBLEMS, MOST_UNKNOWNS = 2e-9, 600  # seconds of a leap, times N^3; beyond so many only the leading ones are asked
-HEAVY, VELOCITY = 2.0, 1.5e-9  # times a heavy ball's leap takes as long, and seconds times n N^2 a layer besides
-RATE = {"float32": 1.4e11, "float64": 7e10}  # operations a second
 PASSES, HEAVY_PASSES = 2.9, 1.75  # forward and backward, of one leap
 LINEAR = 0.65  # of a smooth network's passes
 SHARP = 87.0  # passes of a network of width 100 and depth 5 with sharp kinks, at beta = 0.3 and up to t = 100
@@ -34,13 +28,11 @@ def steps_are_sooner(spec: TrainingSpec, width: int, unknowns: int, products: fl
         products: operations of the training points' way through all matrices.
         passes: forward and backward passes by leaps.
     """
-    heavy, depth, unknowns = spec.rule == "momentum", spec.depth, min(unknowns, MOST_UNKNOWNS)
-    multiplied = 3.5 * products / RATE[spec.precision]
-    leap = LEAP + LEAP_LAYER * depth + LEAP_PRODUCTS * multiplied + EIGENPROBLEMS * unknowns**3
-    if heavy:
-        leap = HEAVY * leap + VELOCITY * width * unknowns**2 * depth
+    heavy = spec.rule == "momentum"
+    itemsize = 4 if spec.precision == "float32" else 8
     leaps = passes / (HEAVY_PASSES if heavy else PASSES)
-    return spec.steps * (STEP + STEP_LAYER * depth + multiplied) <= leaps * leap
+    leap = leap_seconds(spec.depth, products, itemsize, unknowns, width, heavy)
+    return spec.steps * step_seconds(spec.depth, products, itemsize) <= leaps * leap
 
 
 def likely_passes(spec: TrainingSpec, width: int, smooth: float) -> float:

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from ntk_core.activations.known_names import check_activation
 
-RESULTS_VERSION = 7  # raise it when a change of the code changes a run's numbers
+RESULTS_VERSION = 8  # raise it when a change of the code changes a run's numbers
 
 MAX_STEPS = 1_000_000
 

@@ -1,6 +1,4 @@
-"""Training of finite networks: gradient descent step by step, and by leaps."""
+"""Training of finite networks: gradient descent step by step, and by leaps.
 
-from ntk_core.training.state import State
-from ntk_core.training.train import train
-
-__all__ = ["State", "train"]
+Its modules are imported one by one: plans want to know what a leap is worth, and none of the training itself.
+"""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Self
+from itertools import pairwise
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -14,29 +15,17 @@ from ntk_core.finite.passes import Direction
 from ntk_core.finite.per_seed import PerSeed
 from ntk_core.finite.tangent import Features
 from ntk_core.rules import Momentum, Rule
-from ntk_core.training.errors import Errors, Leap, Verdict, finite
+from ntk_core.training.errors import Errors, Leap, finite
 from ntk_core.training.linear_part import LinearPart, Move, matrix
+from ntk_core.training.pace import Course, Pace, Plan
 from ntk_core.training.passing import MOST_BYTES, Passing
 from ntk_core.training.resolution import closest
 from ntk_core.training.state import State
-from ntk_core.training.step_size import StepSize
-from ntk_core.training.steps import Divergence
+from ntk_core.training.steps import Divergence, walk
 from ntk_core.training.velocity import accumulated
+from ntk_core.training.worth import leap_seconds, step_seconds
 
-# A leap replaces the path of the parameters by a chord: it covers at most this share of the whole path, times the
-# tolerance, or its root at second order.
-PATH = {1: 5.0, 2: 1.5}
-MAX_TRIES = 60  # leaps in a row that meet no tolerance
 NOISY_TRIES, CLOSER = 3, 0.125  # after so many sampled weights are looked at more closely, by so much
-
-
-class _Plan(NamedTuple):
-    """What every seed is about to do, (S,) each; a seed that waits leaps by nothing."""
-
-    orders: Tensor
-    times: Tensor
-    exact: Tensor  # single steps, which are themselves
-    steady: Tensor  # the rule is stable where the seed is
 
 
 class Crew(PerSeed):
@@ -65,17 +54,15 @@ class Crew(PerSeed):
         features: Features | None = None,
     ):
         self.network, self.X, self.y, self.rule, self.cost = network, X, y, rule, cost
-        self.tolerance, self.order = tolerance, order
         self.features = network.features(X) if features is None else features
         self.kernel = matrix(self.features)
         self.velocity: Direction | None = None
         outputs = self.features.done.outputs
         S = outputs.shape[0]
         self.watch = Divergence(outputs, y)
-        self.sizes = tuple(StepSize(rule.unit) for _ in range(S))
+        self.pace = Pace(S, rule, tolerance, order, leap_in_steps(network, X))
         self.time = torch.zeros(S, dtype=torch.float64)
-        self.path = torch.zeros(S, dtype=torch.float64)  # length of the whole way, as far as the linear parts saw it
-        self.leaps, self.rejected, self.tries = (torch.zeros(S, dtype=torch.long) for _ in range(3))
+        self.leaps, self.rejected, self.walked = (torch.zeros(S, dtype=torch.long) for _ in range(3))
         lasting = 1 / (1 - rule.momentum) if isinstance(rule, Momentum) else 1.0
         smooth = network.arch.sigma.smooth
         self.errors = Errors(outputs, self.kernel, smooth, tolerance, kernel_tolerance, lasting)
@@ -93,7 +80,6 @@ class Crew(PerSeed):
         """Some seeds (K,) as a crew of their own."""
         crew = super().part(index)
         crew.network, crew._here = self.network.part(index), None
-        crew.sizes = tuple(self.sizes[k] for k in index.tolist())  # shared: what a part learns stays
         return crew
 
     def take_back(self, index: Tensor, crew: Self) -> None:
@@ -115,10 +101,12 @@ class Crew(PerSeed):
 
     def state(self, t: float, output: int | None) -> State:
         """What there is to say at the time t; an output time may lie before the ends of the last leaps."""
-        found = self.features.done.outputs
+        found, errors = self.features.done.outputs, self.errors
         if output is not None and self.network.on_trial:
             with self.network.looking():  # where a network is seen shall not change where it goes
                 found = self.network.forward(self.X).outputs
+        if output is not None and bool(self.pace.paused.any()):
+            found, errors = self._midway(found)
         return State(
             time=t,
             output=output,
@@ -126,10 +114,23 @@ class Crew(PerSeed):
             steps=round(t / self.rule.unit) if self.rule.unit else 0,
             leaps=self.leaps.clone(),
             rejected=self.rejected.clone(),
-            error=self.errors.function.cpu(),
-            kernel_error=self.errors.kernel.cpu(),
+            walked=self.walked.clone(),
+            error=errors.function.cpu(),
+            kernel_error=errors.kernel.cpu(),
             diverged=self.watch.diverged,
         )
+
+    def _midway(self, found: Tensor) -> tuple[Tensor, Errors]:
+        """Outputs, and errors as they are where some seeds pause in their walks."""
+        paused = self.pace.paused.to(found.device)
+        features = self.network.features(self.X)
+        times = torch.where(paused, self.pace.walked.to(found.device).double() * self.rule.unit, 0.0)
+        first, steady = torch.ones_like(times), torch.tensor([self.rule.stable(v) for v in self.here.largest.tolist()])
+        leap = Leap(self.here, None, self.here.move(times), features, matrix(features), first)
+        errors = self.errors.copy()
+        verdict = errors.judge(leap, self.pace.progress(self.here, times))
+        errors.add(leap, verdict, paused, exact=paused, steady=steady.to(found.device))
+        return torch.where(paused[:, None, None], features.done.outputs, found), errors
 
     def _linear_part(
         self,
@@ -150,23 +151,55 @@ class Crew(PerSeed):
         return [] if self.passing is None else self.passing.terms(self.network, output)
 
     def round(self, waiting: Tensor, goal: float, end: float) -> None:
-        """One leap towards the goal or past it, accepted or not, of every waiting seed (S,)."""
-        goal = goal if self.passing is None else end
-        plan = self._plan(waiting, goal, end)
+        """A leap towards the goal or past it, accepted or not, or a walk towards it, of every waiting seed (S,)."""
+        course = Course(self.time, goal if self.passing is None else end, self._stops(goal), end)
+        plan = self.pace.plan(self.here, waiting, course)
+        self._walk(plan.steps)
+        self.time = self.time + plan.steps.cpu().double() * self.rule.unit
+        self.walked = self.walked + plan.steps.cpu()
+        if bool(plan.arriving.any()):
+            self._arrive(plan, course)
+        self.pace.stepped(plan)
+        if self.network.tolerance and int(self.pace.tries.max()) >= NOISY_TRIES:
+            self._look_closer(end)
+
+    def _stops(self, goal: float) -> Tensor:
+        """The next output time of every seed, (S,)."""
+        goals = torch.tensor([*self.goals, goal], dtype=torch.float64)
+        ahead = goals - self.time[:, None] > 1e-9 * goals
+        return torch.where(ahead, goals, torch.inf).min(1).values
+
+    def _walk(self, steps: Tensor) -> None:
+        """Takes as many plain steps as each seed is told (S,): in a copy of their weights where others take none."""
+        index = steps.nonzero()[:, 0]
+        if len(index) == len(steps):
+            walk(self.network, self.X, self.y, self.rule.unit, self.cost, steps, self.watch)
+        elif len(index):
+            network, watch = self.network.part(index), self.watch.part(index)
+            walk(network, self.X[index], self.y[index], self.rule.unit, self.cost, steps[index], watch)
+            self.network.put(index, network)
+            self.watch = self.watch.merged(index, watch)
+
+    def _arrive(self, plan: Plan, course: Course) -> None:
+        """The leaps, and the ends of walks: looks where they led, and who stays there."""
+        leaping = plan.arriving & (plan.steps == 0)
         move, middle = self._worked_out(plan)
-        self.network.try_on(*move.terms)
+        if bool(leaping.any()):  # who has walked stays where it is
+            terms = [(factor, direction.where(plan.steps == 0)) for factor, direction in move.terms]
+            self.network.try_on(*terms)
         features = self.network.features(self.X)
         leap = Leap(self.here, middle, move, features, matrix(features), plan.orders)
-        verdict = self.errors.judge(leap, self._progress(plan.times))
-        before = self.time
-        accepted = self._accepted(waiting, plan, verdict, goal)
-        self.network.keep(accepted)
+        verdict = self.errors.judge(leap, self.pace.progress(self.here, plan.times))
+        accepted = self.pace.learn(plan, verdict, course).to(leaping.device)
+        leapt = accepted & leaping
+        self.network.keep(leapt)
+        before, self.time = self.time, self.time + torch.where(leapt, plan.times, 0.0).cpu()
+        self.leaps, self.rejected = self.leaps + (leapt & ~plan.exact).cpu(), self.rejected + (leaping & ~leapt).cpu()
+        self.walked = self.walked + (leapt & plan.exact).cpu()  # a leap of one step is that step
         if bool(accepted.any()):
             self._pass(before, middle, move)
             self.errors.add(leap, verdict, accepted, plan.exact, plan.steady)
-            self._arrive(features, leap.kernel, move, accepted)
-        if self.network.tolerance and int(self.tries.max()) >= NOISY_TRIES:
-            self._look_closer(end)
+            self._stay(features, leap.kernel, move, accepted)
 
     def _look_closer(self, end: float) -> None:
         """Sharpens sampled weights that may be why leaps fail, and starts again where the seeds are.
@@ -174,13 +207,12 @@ class Crew(PerSeed):
         What was no leap's fault must not make the next ones short.
         """
         left = (end - self.time).clamp_min(0.0).to(self.here.K.device)
-        least = closest(self.here, left, self.errors.moved, self.tolerance)
+        least = closest(self.here, left, self.errors.moved, self.pace.tolerance)
         if not self.network.sharpen(max(CLOSER * self.network.tolerance, least)):
             return
         self.features = self.network.features(self.X)
         self.kernel = matrix(self.features)
-        self.sizes = tuple(StepSize(self.rule.unit) for _ in self.sizes)
-        self.tries = torch.zeros_like(self.tries)
+        self.pace.forget()
         self._here = None
 
     def _pass(self, before: Tensor, middle: LinearPart | None, move: Move) -> None:
@@ -193,8 +225,8 @@ class Crew(PerSeed):
         if bool(inside.any()):
             self.passing = self.passing.passed(self.here, middle, move, since.to(inside.device), inside)
 
-    def _arrive(self, features: Features, kernel: Tensor, move: Move, accepted: Tensor) -> None:
-        """The accepted seeds are where their leap led."""
+    def _stay(self, features: Features, kernel: Tensor, move: Move, accepted: Tensor) -> None:
+        """The accepted seeds are where they were led."""
         if move.gained is not None:
             kept = torch.where(accepted, move.kept, 1.0)
             self.velocity = accumulated(self.velocity, kept, move.gained.where(accepted))
@@ -204,42 +236,7 @@ class Crew(PerSeed):
         self.watch.look(self.features.done.outputs)
         self._here = None
 
-    def _plan(self, waiting: Tensor, goal: float, end: float) -> _Plan:
-        zeros = torch.zeros_like(waiting)
-        plan = _Plan(torch.ones_like(self.leaps), torch.zeros_like(self.time), zeros, ~zeros)
-        caps = self._caps(waiting, end)
-        largest = self.here.largest.tolist()
-        for s in waiting.nonzero()[:, 0].tolist():
-            if self.rule.stable(largest[s]):
-                remaining = goal - float(self.time[s])
-                caps_of = {order: float(cap[s]) for order, cap in caps.items()}
-                order, time = self.sizes[s].propose(remaining, caps_of, largest[s], self.order)
-            else:
-                # The linear part itself grows: nothing may be skipped, the divergence is shown step by step.
-                order, time = 1, self.rule.unit
-                plan.steady[s] = False
-            plan.orders[s], plan.times[s] = order, time
-            plan.exact[s] = bool(self.rule.unit) and time <= 1.5 * self.rule.unit
-        device = self.here.K.device
-        return _Plan(*(part.to(device) for part in plan))
-
-    def _caps(self, waiting: Tensor, end: float) -> dict[int, Tensor]:
-        """Longest leap of either order that covers no more than its share of the parameters' path, (S,) each."""
-        until_end = (end - self.time).clamp_min(0.0).to(self.here.K.device)
-        times = until_end[:, None] * torch.logspace(-6, 0, 61, dtype=torch.float64, device=until_end.device)
-        lengths = self.here.travel(times)
-        self.path = torch.where(waiting, torch.maximum(self.path, lengths[:, -1].cpu()), self.path)
-        caps = {}
-        for order, share in {1: PATH[1] * self.tolerance, 2: PATH[2] * self.tolerance**0.5}.items():
-            within = (lengths <= share * self.path.to(lengths.device)[:, None]).sum(-1)
-            caps[order] = times.gather(1, (within - 1).clamp_min(0)[:, None])[:, 0].cpu()
-        return caps
-
-    def _progress(self, times: Tensor) -> Tensor:
-        """The share of the parameters' whole path that leaps over the times (S,) cover, (S,)."""
-        return self.here.travel(times[:, None])[:, 0] / self.path.to(times.device).clamp_min(1e-300)
-
-    def _worked_out(self, plan: _Plan) -> tuple[Move, LinearPart | None]:
+    def _worked_out(self, plan: Plan) -> tuple[Move, LinearPart | None]:
         """The move that is planned, and the linear part at the middle of second-order leaps if there are any.
 
         A first-order leap has its middle at its start. Where the middle is beyond all numbers, so is the move.
@@ -255,22 +252,12 @@ class Crew(PerSeed):
         middle = self._linear_part(features, self.here.velocity, self._alive & finite(features.done.outputs), outputs)
         return middle.move(plan.times), middle
 
-    def _accepted(self, waiting: Tensor, plan: _Plan, verdict: Verdict, goal: float) -> Tensor:
-        """Which seeds stay where their leap led, (S,); all learn from it how far the next may go."""
-        shares, firsts = verdict.share.tolist(), verdict.first_order.tolist()
-        accepted = torch.zeros_like(waiting)
-        for s in waiting.nonzero()[:, 0].tolist():
-            order, time, share = int(plan.orders[s]), float(plan.times[s]), shares[s]
-            self.sizes[s].learn(order, time, min(share, 1.0) if plan.exact[s] else share, firsts[s])
-            met = bool(plan.exact[s]) or share <= 1.0
-            accepted[s] = met or time < 2e-9 * (goal - float(self.time[s]))  # such a moment may be one of a jump
-            self.tries[s] = 0 if met else self.tries[s] + 1
-        if int(self.tries.max()) >= MAX_TRIES:
-            raise ArithmeticError(
-                f"leaps: no leap near t = {float(self.time[self.tries.argmax()]):.3g} meets the tolerance "
-                f"{self.tolerance:g}; raise it, or train step by step"
-            )
-        self.time = self.time + torch.where(accepted, plan.times.cpu(), 0.0)
-        self.leaps += accepted
-        self.rejected += waiting & ~accepted
-        return accepted.to(plan.times.device)
+
+def leap_in_steps(network: Network, X: Tensor) -> float:
+    """How many plain steps of stored weights take as long as a leap; 0 for sampled ones, which steps make dear."""
+    if network.tolerance:
+        return 0.0
+    sizes, N = network.arch.widths, X.shape[1]
+    products = 2.0 * N * sum(n * m for n, m in pairwise(sizes))
+    shape = network.arch.depth, products, network.dtype.itemsize
+    return leap_seconds(*shape, N * network.arch.n_out) / step_seconds(*shape)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -25,8 +27,8 @@ SMOOTH_BEND, KINKED_BEND = 1 / 6, 1 / 2
 RESOLUTION = 1e-5  # of f's movement: no estimate claims to be better
 SHORTEST_PROGRESS = 1e-3  # share of the path; see `judge`
 # Beyond its stability limit a network is chaotic: an error grows, and once it is a share of f's movement two courses
-# soon have no more in common than their size. That is then all that is known, in multiples of the farthest that f, or
-# the kernel, has moved.
+# soon have no more in common than their size. That is then all that is known, and all that an error can be, in
+# multiples of the farthest that f, or the kernel, has moved.
 ASTRAY, LOST = 0.03, 2.0
 
 
@@ -138,6 +140,10 @@ class Errors(PerSeed):
         self._farthest, self._kernel_farthest = torch.zeros_like(self._size), torch.zeros_like(self._size)
         self._leaping, self._lost = (torch.zeros_like(self._size, dtype=torch.bool) for _ in range(2))
 
+    def copy(self) -> Self:
+        """What was gathered so far, to go on from without a trace."""
+        return copy.copy(self)
+
     @property
     def moved(self) -> Tensor:
         """How far f has come, root mean square, (S,)."""
@@ -148,7 +154,7 @@ class Errors(PerSeed):
         """Estimated error of f, root mean square, (S,): what leaps did, with a margin for what estimates leave out."""
         margin = MARGIN * self._lasting**0.75 * (1.0 + UNCERTAINTY * self._kernel_moved)
         found = margin * (rms(self._made) + rms(self._drift))
-        found = torch.where(self._lost, found.clamp_min(LOST * self._farthest), found)
+        found = torch.where(self._lost, LOST * self._farthest, found)
         return torch.where(self._leaping, found + RESOLUTION * self._moved + self._noise * self._size, 0.0)
 
     @property
@@ -163,7 +169,7 @@ class Errors(PerSeed):
             mean = (self._strayed * self._doubtful).sqrt()
             own = SMOOTH_MARGIN * self._lasting**0.65 * (self._strayed + MEAN * mean)
         found = own + FOLLOWING * doubt * self._kernel_moved
-        found = torch.where(self._lost, found.clamp_min(LOST * self._kernel_farthest), found)
+        found = torch.where(self._lost, LOST * self._kernel_farthest, found)
         return torch.where(self._leaping, found, 0.0)
 
     def judge(self, leap: Leap, progress: Tensor) -> Verdict:
@@ -187,7 +193,7 @@ class Errors(PerSeed):
         return Verdict(error + curved, change, leap.kernel_error(self._smooth), doubt, *shares)
 
     def add(self, leap: Leap, verdict: Verdict, accepted: Tensor, exact: Tensor, steady: Tensor) -> None:
-        """Gathers the errors of the accepted leaps; those of exact ones are none, but old errors go on.
+        """Gathers the errors of the accepted leaps and walks; exact ones make none, but old errors go on.
 
         They are lost count of where the linear part itself is not steady: see `ASTRAY`.
         """
@@ -206,7 +212,8 @@ class Errors(PerSeed):
         self._kernel_moved = torch.where(accepted, kernel_moved, self._kernel_moved)
         self._farthest = torch.maximum(self._farthest, self._moved)
         self._kernel_farthest = torch.maximum(self._kernel_farthest, self._kernel_moved)
-        self._lost = self._lost | (accepted & ~steady & (self.function > ASTRAY * self._farthest))
+        astray = ~(self.function <= ASTRAY * self._farthest)  # or beyond all numbers
+        self._lost = self._lost | (accepted & ~steady & astray)
         self._leaping = self._leaping | (accepted & ~exact)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from ntk_core.finite.per_seed import PerSeed
@@ -21,6 +20,7 @@ class State(PerSeed):
         steps: steps of the rule that have passed (0 for gradient flow).
         leaps: leaps taken so far by every seed (0 when going step by step), (S,).
         rejected: leaps tried and taken back, (S,).
+        walked: steps taken one after the other, by themselves or in place of leaps that would be short, (S,).
         error: estimated error of f by leaping, root mean square over the training points, (S,); 0 for single steps.
         kernel_error: estimated error of the tangent kernel by leaping, relative to the kernel on the training points
             (Frobenius norms), (S,); 0 for single steps.
@@ -33,11 +33,7 @@ class State(PerSeed):
     steps: int
     leaps: Tensor
     rejected: Tensor
+    walked: Tensor
     error: Tensor
     kernel_error: Tensor
     diverged: Tensor
-
-    @property
-    def moves(self) -> Tensor:
-        """Leaps taken so far, or steps where there are no leaps, (S,)."""
-        return torch.where(self.leaps > 0, self.leaps, self.steps)

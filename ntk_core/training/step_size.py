@@ -30,8 +30,17 @@ class StepSize:
             order = 1 if passes[1] <= passes[2] else 2
         return self._fit(order, lengths[order], remaining)
 
-    def learn(self, order: int, length: float, share: float, first_order: float) -> None:
-        """Takes in the share of a leap, and that of a first-order leap in its place."""
+    def reach(self, caps: dict[int, float], order: int | None) -> float:
+        """How far a leap could go by all that was learnt so far; infinite where nothing was."""
+        if self.c1 is None:
+            return math.inf
+        return max(min(self._length(o), caps[o]) for o in ((1, 2) if order is None else (order,)))
+
+    def learn(self, order: int, length: float, share: float, first_order: float, exact: bool = False) -> None:
+        """Takes in the share of a leap, and that of a first-order leap in its place.
+
+        Where steps were taken instead (`exact`), the share is the one that a first-order leap would have had.
+        """
         share, first_order = min(share, 1e6), min(first_order, 1e6)
         if order == 1:
             self.c1 = max(share / length, 1e-300)
@@ -42,7 +51,7 @@ class StepSize:
             self.c1 = max(first_order / length, 1e-300)
             self.c2 = max(share / length**2, 1e-300)
         # A rejected leap is at least halved, whatever its share says.
-        self.last = max(length, self.last / 2) if share <= 1.0 else length / (2 * LONGEST_GROWTH)
+        self.last = max(length, self.last / 2) if exact or share <= 1.0 else length / (2 * LONGEST_GROWTH)
 
     def _length(self, order: int) -> float:
         if order == 1:

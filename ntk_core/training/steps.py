@@ -47,10 +47,28 @@ def take_steps(network: Network, X: Tensor, y: Tensor, goals: list[float], rule:
         yield _state(goal, index, outputs, steps, watch)
 
 
+def walk(network: Network, X: Tensor, y: Tensor, rate: float, cost: Any, counts: Tensor, watch: Divergence) -> None:
+    """Takes as many plain steps as each seed is told, in place; `watch` takes out those that diverge.
+
+    Args:
+        network, X, y, cost: as of `take_steps`.
+        rate: of the steps.
+        counts: whole numbers (S,); a seed of 0 stays where it is.
+        watch: of the same seeds.
+    """
+    for step in range(int(counts.max())):
+        direction, outputs = descent(network, X, y, cost)
+        watch.silence(direction, outputs, counts <= step)
+        if watch.all_diverged:
+            return
+        network.shift((-rate, direction))
+        checkpoint()
+
+
 def _state(t: float, output: int | None, outputs: Tensor, steps: int, watch: Divergence) -> State:
     none = torch.zeros(outputs.shape[0], dtype=torch.long)
     exact = none.double()
-    return State(t, output, watch.shown(outputs), steps, none, none, exact, exact, watch.diverged)
+    return State(t, output, watch.shown(outputs), steps, none, none, none + steps, exact, exact, watch.diverged)
 
 
 def descent(network: Network, X: Tensor, y: Tensor, cost: Any) -> tuple[Direction, Tensor]:
@@ -79,12 +97,13 @@ class Divergence(PerSeed):
         size = (outputs - self.y).square().mean((1, 2)).sqrt()
         self.diverged = self.diverged | ~(size < self.limit)
 
-    def silence(self, direction: Direction, outputs: Tensor) -> None:
-        """Marks diverged seeds and removes their part of a direction."""
+    def silence(self, direction: Direction, outputs: Tensor, resting: Tensor | None = None) -> None:
+        """Marks diverged seeds and removes their part of a direction, and that of the seeds that rest (S,)."""
         self.look(outputs)
-        if bool(self.diverged.any()):
+        silent = self.diverged if resting is None else self.diverged | resting
+        if bool(silent.any()):
             for signal in direction.signals:
-                signal[self.diverged] = 0.0
+                signal[silent] = 0.0
 
     def shown(self, outputs: Tensor) -> Tensor:
         """Outputs with NaN where a seed has diverged: a person sees a gap, not a made-up number."""

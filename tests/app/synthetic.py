@@ -83,7 +83,7 @@ def increments(spec: Any, index: int, widths: range) -> list[Increment]:
     values: dict[str, Any] = {
         "cost": 0.2 * history, "error": 0.001 + 0 * history, "kernel_error": 0.01 + 0 * history,
         "largest": 0.1 + 0 * history,
-        "moves": np.full((n, s), float(index)), "diverged": np.zeros((n, s), bool),
+        "leaps": np.full((n, s), float(index)), "walked": np.zeros((n, s)), "diverged": np.zeros((n, s), bool),
     }  # fmt: skip
     if spec.experiment == "components":
         values |= {"g": history, "h": 0.1 * history}

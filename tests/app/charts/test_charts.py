@@ -368,8 +368,11 @@ def test_the_summary_says_how_networks_were_trained():
         "n = 50: 3 leaps, estimated error of f 0.001, of Θ 1 %; "
         "n = 1,000: 3 leaps, estimated error of f 0.001, of Θ 1 %, diverged: seed 2"
     )
-    result["error"][:] = 0.0
-    assert charts.summary([entry], spec.times[3]).startswith("n = 50: 3 steps, exact")
+    result["walked"][3, 0, 1:] = 40.0
+    assert charts.summary([entry], spec.times[3]).startswith("n = 50: 3 leaps and 0 to 40 steps, estimated")
+    result["leaps"][:], result["error"][:] = 0.0, 0.0
+    result["walked"][3] = 40.0
+    assert charts.summary([entry], spec.times[3]).startswith("n = 50: 40 steps, exact")
     assert charts.summary([entry], 0.0) == ""
 
 

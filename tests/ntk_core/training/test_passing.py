@@ -72,6 +72,7 @@ def test_what_is_seen_inside_leaps_is_within_its_estimate(index):
 
 
 @pytest.mark.parametrize("rule", [GradientDescent(0.25), GradientFlow()], ids=str)
+@pytest.mark.usefixtures("leaps_alone")
 def test_the_error_inside_leaps_falls_at_second_order(rule):
     """Against leaps of a far smaller tolerance."""
     times = [0.0, 1.5, 4.0, 9.0, 40.0]
@@ -85,6 +86,7 @@ def test_the_error_inside_leaps_falls_at_second_order(rule):
     assert slope < -1.5, (leaps, errors)
 
 
+@pytest.mark.usefixtures("leaps_alone")
 def test_who_stops_looking_leaves_the_network_where_it_was_seen():
     trained, exact = network(), network()
     states = train(trained, X, Y, [0.0, 5.0, 40.0])
@@ -99,6 +101,7 @@ def test_who_stops_looking_leaves_the_network_where_it_was_seen():
     torch.testing.assert_close(f, there[1], rtol=0.02, atol=0.01)
 
 
+@pytest.mark.usefixtures("leaps_alone")
 def test_a_heavy_ball_and_too_many_times_stop_where_they_are_asked_for(monkeypatch):
     times = [0.0, 5.0, 10.0, 40.0]
     ball = seen(network(), times, rule=Momentum(0.25, 0.5))

@@ -41,7 +41,7 @@ def target(size):
 def trained(net, y, method="leaps"):
     """Change of f, and the leaps that it took."""
     first, *_, last = train(net, X, y, [0.0, TIME], rule=GradientDescent(RATE), method=method)
-    return last.outputs - first.outputs, int(last.moves[0])
+    return last.outputs - first.outputs, int(last.leaps[0] + last.walked[0])
 
 
 @pytest.mark.parametrize("method", ["leaps", "steps"])

@@ -10,6 +10,7 @@ from ntk_core import Architecture, Network, costs, experiments
 from ntk_core.experiments import circle
 from ntk_core.rules import GradientDescent, GradientFlow, Momentum
 from ntk_core.training.leaps import Leaper
+from ntk_core.training.pace import Course
 from ntk_core.training.step_size import StepSize
 from ntk_core.training.train import check_targets, train
 from tests import oracles_finite as naive
@@ -83,6 +84,7 @@ def compare(activation, y, time, rule, tolerance=0.01, order=None, cost="squared
     ],
     ids=str,
 )
+@pytest.mark.usefixtures("leaps_alone")
 def test_leaps_follow_the_steps(activation, rule, time, most):
     """`most` is of the kernel's change, which at this width is a quarter of the kernel."""
     f, kernel, state, (of_f, of_kernel) = compare(activation, Y[:, 0], time, rule)
@@ -101,7 +103,7 @@ def test_a_smaller_tolerance_is_more_accurate():
     coarse = compare("tanh", Y[:, 0], 200.0, GradientDescent(1.0), tolerance=0.1)
     fine = compare("tanh", Y[:, 0], 200.0, GradientDescent(1.0), tolerance=0.001)
     assert fine[1] < 0.3 * coarse[1]
-    assert fine[2].leaps.sum() > coarse[2].leaps.sum()
+    assert (fine[2].leaps + fine[2].walked).sum() > (coarse[2].leaps + coarse[2].walked).sum()
 
 
 def test_several_outputs_leap_with_the_full_kernel():
@@ -338,7 +340,8 @@ def test_a_cap_of_nothing_is_the_shortest_leap_not_the_longest():
     X = torch.randn(4, 2)
     flow, cost = GradientFlow(), costs.get("squared")
     leaper = Leaper(network, network.inputs(X), torch.ones(1, 4, 1), flow, cost, 1e-9, 1.0, None)
-    caps = leaper.crew._caps(torch.tensor([True]), 1e30)
+    crew, nothing = leaper.crew, torch.zeros(1, dtype=torch.float64)
+    caps = crew.pace.caps(crew.here, torch.tensor([True]), Course(nothing, 1e30, nothing, 1e30))
     assert max(float(cap[0]) for cap in caps.values()) <= 1e-3 * 1e30
 
 
