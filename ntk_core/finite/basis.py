@@ -136,12 +136,13 @@ class Basis:
         return part
 
     def put(self, index: Tensor, part: Basis) -> None:
-        """Takes the seeds (K,) back; the others have padding where these know more."""
+        """Takes the seeds (K,) back; the others have padding where these know more, and are asked as sharply."""
         missing = part.rank - self.rank
         if missing > 0:
             S = len(self.sources)
             self.append(self._directions.new_zeros(S, missing, self.n), self._images.new_zeros(S, missing, self.m))
         self._directions[index, : part.rank], self._images[index, : part.rank] = part.directions, part.images
+        self.tolerance = min(self.tolerance, part.tolerance)
         self.last = None
 
 

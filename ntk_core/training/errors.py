@@ -14,6 +14,8 @@ from ntk_core.finite.tangent import Features, relative_change
 from ntk_core.products import squares
 from ntk_core.training.linear_part import LinearPart, Move
 
+NOTHING = 1e-300  # in place of 0, to divide 0 by
+DYING = 0.1  # share of a kernel that is not divided by less
 NOISE = 30.0  # roundings of f that are no error of leaps
 # Of the error of f, and how it grows with the kernel's relative change: measured over drawn networks, enough in about
 # 99 cases of 100, as are all that follow.
@@ -64,13 +66,13 @@ class Leap:
     @property
     def kernel_change(self) -> Tensor:
         """Relative change of the kernel, (S,)."""
-        return _norm(self.kernel - self.start.K) / _norm(self.kernel)
+        return _norm(self.kernel - self.start.K) / _size(self.kernel, self.start.K)
 
     def kernel_doubt(self, bend: float) -> Tensor:
         """What the leap may at most do wrong to the kernel, relative, (S,): half its change, or a share of its bend."""
         if self.middle is None:
             return self.kernel_change / 2
-        bent = _norm(self.start.K - 2 * self.middle.K + self.kernel) / _norm(self.kernel)
+        bent = _norm(self.start.K - 2 * self.middle.K + self.kernel) / _size(self.kernel, self.start.K)
         return torch.where(self.orders == 2, bend * bent, self.kernel_change / 2)
 
     def kernel_error(self, smooth: bool) -> Tensor:
@@ -181,7 +183,7 @@ class Errors(PerSeed):
         error = error * (rms(defect) / rms(error).clamp_min(1e-300)).clamp_min(1.0)[:, None]
         curved = leap.frozen.curved(leap.outputs, leap.move.times)
         doubt = leap.kernel_doubt(SMOOTH_BEND if self._smooth else KINKED_BEND)
-        allowed = self.tolerance * rms(after - self._first) + self._noise * rms(before)
+        allowed = (self.tolerance * rms(after - self._first) + self._noise * rms(before)).clamp_min(NOTHING)
         # Where a unit of a narrow network flips its kernel jumps, which no shorter leap avoids.
         kernel_allowed = torch.where(progress < SHORTEST_PROGRESS, torch.inf, self.kernel_tolerance)
         share = torch.maximum(rms(error + curved) / allowed, doubt / kernel_allowed)
@@ -208,7 +210,7 @@ class Errors(PerSeed):
         self._doubtful = torch.where(accepted, doubtful, self._doubtful)
         self._size = torch.where(accepted, rms(after), self._size)
         self._moved = torch.where(accepted, rms(after - self._first), self._moved)
-        kernel_moved = _norm(leap.kernel - self._first_kernel) / _norm(leap.kernel)
+        kernel_moved = _norm(leap.kernel - self._first_kernel) / _size(leap.kernel, self._first_kernel)
         self._kernel_moved = torch.where(accepted, kernel_moved, self._kernel_moved)
         self._farthest = torch.maximum(self._farthest, self._moved)
         self._kernel_farthest = torch.maximum(self._kernel_farthest, self._kernel_moved)
@@ -224,6 +226,11 @@ def finite(outputs: Tensor) -> Tensor:
 
 def _norm(kernel: Tensor) -> Tensor:
     return squares(kernel).sqrt()
+
+
+def _size(kernel: Tensor, before: Tensor) -> Tensor:
+    """To divide by: where units died little or nothing is left of a kernel, and a part of what it was counts."""
+    return torch.maximum(_norm(kernel), DYING * _norm(before)).clamp_min(NOTHING)
 
 
 def rms(v: Tensor) -> Tensor:

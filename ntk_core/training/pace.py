@@ -66,7 +66,15 @@ class Pace(PerSeed):
     def part(self, index: Tensor) -> Self:
         """Some seeds (K,) by themselves."""
         pace = super().part(index)
-        pace.sizes = tuple(self.sizes[k] for k in index.tolist())  # shared: what a part learns stays
+        pace.sizes = tuple(self.sizes[k] for k in index.tolist())
+        return pace
+
+    def merged(self, index: Tensor, part: Self) -> Self:
+        """With the seeds (K,) as a part has them; what it learnt stays."""
+        pace, sizes = super().merged(index, part), list(self.sizes)
+        for place, size in zip(index.tolist(), part.sizes, strict=True):
+            sizes[place] = size
+        pace.sizes = tuple(sizes)
         return pace
 
     def forget(self) -> None:

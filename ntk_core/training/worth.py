@@ -1,7 +1,8 @@
 """What a leap costs, against a plain step: two rates of work whose ratio decides which of the two goes on.
 
 The seconds are those of a seed among four on two cores, as they were measured; only their ratios matter. Neither the
-machine nor the number of seeds has a say: a network is trained the same way everywhere, and in any company.
+machine nor the number of seeds has a say: a network of stored weights is trained the same way everywhere, and in any
+company.
 """
 
 from __future__ import annotations

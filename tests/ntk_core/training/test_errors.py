@@ -165,3 +165,30 @@ def test_outputs_that_a_cost_couples_are_leapt_with_its_whole_second_derivative(
     assert (error <= state.error).all()
     assert (error < 0.01 * (outcome[0] - before).square().mean((1, 2)).sqrt()).all()
     assert state.leaps.max() < 60
+
+
+@pytest.mark.parametrize("rule", [GradientFlow(), GradientDescent(1.0)], ids=str)
+def test_a_network_that_is_dead_or_dies_stands_still_and_holds_nobody_up(rule):
+    """Single relu units without bias: of one the slope is 0 from the start, of others from some time on."""
+    X = torch.randn(20, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    network = Network.init(Architecture(3, 1, "relu", beta=0.0), [2, 3, 5, 6], dtype=torch.float64)
+    before = network(X)
+    kernel = network.tangent_kernel(X)
+    state = last(network, X, X[:, 0] * X[:, 1], [0.0, 200.0], rule=rule)
+    after = network.tangent_kernel(X)
+    dead, died = (kernel == 0).all((1, 2)), (after == 0).all((1, 2))
+    assert dead.any()
+    assert not dead.all()
+    assert (died | ~dead).all()
+    assert torch.equal(network(X)[dead], before[dead])
+    assert (state.error[dead] == 0).all()
+    assert (state.leaps[dead] + state.walked[dead] < 3).all()
+    assert torch.isfinite(state.error).all()
+    assert torch.isfinite(state.kernel_error).all()
+
+
+def test_inputs_of_nothing_are_trained_on_without_a_word():
+    network = Network.init(Architecture(3, 20, beta=0.0), [0, 1], dtype=torch.float64)
+    state = last(network, torch.zeros(4, 2), torch.ones(4), [0.0, 100.0], rule=GradientFlow())
+    assert (state.outputs == 0).all()
+    assert (state.error == 0).all()

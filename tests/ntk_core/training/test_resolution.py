@@ -11,6 +11,7 @@ from ntk_core.costs import get
 from ntk_core.finite.weights import Dense
 from ntk_core.rules import GradientDescent, GradientFlow
 from ntk_core.training import resolution
+from ntk_core.training.pace import Pace
 from ntk_core.training.resolution import resolve
 from ntk_core.training.train import train
 from tests.oracles_finite import Stored
@@ -117,3 +118,19 @@ def test_nothing_is_asked_where_there_is_nothing_to_sharpen(monkeypatch):
     assert not asked(network(), target(1e-3), end=0.0)
     monkeypatch.setattr(resolution, "MOST_OUTPUTS", 10)
     assert not asked(network(), target(1e-3))
+
+
+def test_what_a_part_learns_to_look_at_closely_the_whole_looks_at_as_closely():
+    """Seeds that leap on by themselves sharpen their weights and start their pace anew; both come back with them."""
+    whole = Network.init(ARCH, [0, 1], weights="sampled")
+    part = whole.part(torch.tensor([1]))
+    assert part.sharpen(part.tolerance / 10)
+    whole.put(torch.tensor([1]), part)
+    assert whole.tolerance == part.tolerance
+    pace = Pace(2, GradientFlow(), 0.01, None, 0.0)
+    alone = pace.part(torch.tensor([1]))
+    alone.sizes[0].learn(1, 1.0, 0.5, 0.5)
+    alone.forget()
+    again = pace.merged(torch.tensor([1]), alone)
+    assert again.sizes == (pace.sizes[0], alone.sizes[0])
+    assert again.sizes[1].c1 is None
