@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ntk_core.runs.method import likely_passes, steps_are_sooner
+from ntk_core.training.worth import MOST_UNKNOWNS
 
 if TYPE_CHECKING:
     from ntk_core.runs.machine import Speeds
@@ -132,7 +133,7 @@ class TrainingCost:
     def decomposed(self, passes: float | None = None) -> float:
         """Sum of N^3 over symmetric eigenproblems: one a leap, and one wherever a sampled matrix explores."""
         leaps = passes or self.passes
-        leaps *= min((self.n_train * self.n_out) ** 3, 600.0**3) if self.method == "leaps" else 0.0
+        leaps *= float(min(self.n_train * self.n_out, MOST_UNKNOWNS)) ** 3 if self.method == "leaps" else 0.0
         if self.weights == "dense":
             return leaps
         looks = len(self.spec.times) * self.n_eval**3

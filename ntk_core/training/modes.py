@@ -9,8 +9,9 @@ from torch import Tensor
 
 from ntk_core.eigen import eigh
 from ntk_core.products import times_vector
+from ntk_core.training.worth import MOST_UNKNOWNS
 
-DENSE_UP_TO = 600  # unknowns; above, a Krylov space of the residual replaces the eigenvectors
+DENSE_UP_TO = MOST_UNKNOWNS  # above, a Krylov space of the residual replaces the eigenvectors
 KRYLOV_STEPS = 160
 KRYLOV_TOLERANCE = 1e-13
 KRYLOV_TRUNCATION = 1e-8

@@ -10,7 +10,8 @@ from __future__ import annotations
 STEP, STEP_LAYER = 75e-6, 63e-6  # seconds of a plain step, and of each of its layers
 LEAP, LEAP_LAYER = 2e-3, 0.3e-3
 LEAP_PRODUCTS = 4.0  # times those of a step
-EIGENPROBLEMS, MOST_UNKNOWNS = 2e-9, 600  # seconds of a leap, times N^3; beyond so many only the leading ones are asked
+EIGENPROBLEMS = 2e-9  # seconds of a leap, times N^3
+MOST_UNKNOWNS = 600  # N, beyond which only the eigenvectors that the residual needs are asked for (`training.modes`)
 HEAVY, VELOCITY = 2.0, 1.5e-9  # times a heavy ball's leap takes as long, and seconds times n N^2 a layer besides
 RATE = {4: 1.4e11, 8: 7e10}  # operations a second, by the bytes of a number
 
