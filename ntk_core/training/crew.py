@@ -23,7 +23,7 @@ from ntk_core.training.resolution import closest
 from ntk_core.training.state import State
 from ntk_core.training.steps import Divergence, walk
 from ntk_core.training.velocity import accumulated
-from ntk_core.training.worth import leap_seconds, step_seconds
+from ntk_core.training.worth import leap_in_steps
 
 NOISY_TRIES, CLOSER = 3, 0.125  # after so many sampled weights are looked at more closely, by so much
 
@@ -60,7 +60,7 @@ class Crew(PerSeed):
         outputs = self.features.done.outputs
         S = outputs.shape[0]
         self.watch = Divergence(outputs, y)
-        self.pace = Pace(S, rule, tolerance, order, leap_in_steps(network, X))
+        self.pace = Pace(S, rule, tolerance, order, worth(network, X))
         self.time = torch.zeros(S, dtype=torch.float64)
         self.leaps, self.rejected, self.walked = (torch.zeros(S, dtype=torch.long) for _ in range(3))
         lasting = 1 / (1 - rule.momentum) if isinstance(rule, Momentum) else 1.0
@@ -253,11 +253,9 @@ class Crew(PerSeed):
         return middle.move(plan.times), middle
 
 
-def leap_in_steps(network: Network, X: Tensor) -> float:
-    """How many plain steps of stored weights take as long as a leap; 0 for sampled ones, which steps make dear."""
+def worth(network: Network, X: Tensor) -> float:
+    """How many plain steps take as long as a leap; 0 for sampled weights, which steps make dear."""
     if network.tolerance:
         return 0.0
-    sizes, N = network.arch.widths, X.shape[1]
-    products = 2.0 * N * sum(n * m for n, m in pairwise(sizes))
-    shape = network.arch.depth, products, network.dtype.itemsize
-    return leap_seconds(*shape, N * network.arch.n_out) / step_seconds(*shape)
+    weights, N = sum(n * m for n, m in pairwise(network.arch.widths)), X.shape[1]
+    return leap_in_steps(network.arch.depth, 2.0 * N * weights, network.dtype.itemsize, N * network.arch.n_out, weights)

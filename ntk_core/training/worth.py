@@ -9,7 +9,9 @@ from __future__ import annotations
 
 STEP, STEP_LAYER = 75e-6, 63e-6  # seconds of a plain step, and of each of its layers
 LEAP, LEAP_LAYER = 2e-3, 0.3e-3
-LEAP_PRODUCTS = 4.0  # times those of a step
+LEAP_PRODUCTS = 4.0  # times those of a step, in the mean: midpoints and rejected leaps included
+TRY_PRODUCTS = 2.0  # the same of a single try
+SWEEPS, BANDWIDTH = 5, 1e10  # over all weights in a step, and bytes a second of a core among busy ones
 EIGENPROBLEMS = 2e-9  # seconds of a leap, times N^3
 MOST_UNKNOWNS = 600  # N, beyond which only the eigenvectors that the residual needs are asked for (`training.modes`)
 HEAVY, VELOCITY = 2.0, 1.5e-9  # times a heavy ball's leap takes as long, and seconds times n N^2 a layer besides
@@ -40,6 +42,19 @@ def leap_seconds(
     unknowns = min(unknowns, MOST_UNKNOWNS)
     leap = LEAP + LEAP_LAYER * depth + LEAP_PRODUCTS * _multiplied(products, itemsize) + EIGENPROBLEMS * unknowns**3
     return HEAVY * leap + VELOCITY * width * unknowns**2 * depth if heavy else leap
+
+
+def leap_in_steps(depth: int, products: float, itemsize: int, unknowns: int, weights: int) -> float:
+    """How many plain steps of stored weights take as long as one try of a leap.
+
+    Args:
+        depth, products, itemsize, unknowns: as of `leap_seconds`.
+        weights: numbers in all matrices.
+    """
+    moved = max(_multiplied(products, itemsize), SWEEPS * itemsize * weights / BANDWIDTH)
+    step = STEP + STEP_LAYER * depth + moved
+    leap = LEAP + LEAP_LAYER * depth + TRY_PRODUCTS * moved + EIGENPROBLEMS * min(unknowns, MOST_UNKNOWNS) ** 3
+    return leap / step
 
 
 def _multiplied(products: float, itemsize: int) -> float:

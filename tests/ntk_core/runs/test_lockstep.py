@@ -246,7 +246,7 @@ def test_looking_at_kernels_beforehand_changes_nothing_in_training(monkeypatch):
 
 
 def test_the_tolerance_of_kernels_reaches_the_leaps(monkeypatch):
-    monkeypatch.setattr("ntk_core.training.crew.leap_in_steps", lambda *a: 0.0)  # short leaps are leapt
+    monkeypatch.setattr("ntk_core.training.crew.worth", lambda *a: 0.0)  # short leaps are leapt
     fields = {"widths": (40,), "snapshots": 2, "method": "leaps", "time": 60.0}
     few, many = (list(train_together(spec(**fields, kernel_tolerance=k), X, Y, n_in=2))[-1].state for k in (1.0, 1e-3))
     assert (many.leaps + many.walked > few.leaps + few.walked).all()

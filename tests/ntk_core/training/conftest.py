@@ -6,4 +6,4 @@ import pytest
 @pytest.fixture
 def leaps_alone(monkeypatch):
     """Seeds never walk: short leaps are leapt."""
-    monkeypatch.setattr("ntk_core.training.crew.leap_in_steps", lambda *a: 0.0)
+    monkeypatch.setattr("ntk_core.training.crew.worth", lambda *a: 0.0)
