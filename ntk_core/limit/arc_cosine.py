@@ -81,7 +81,8 @@ def _along(values: Tensor, part: slice, dim: int) -> Tensor:
 
 
 def _outer(u: Tensor, v: Tensor, rows: slice, columns: slice, out: Tensor) -> Tensor:
-    """u v^T on a tile, or the number that it is everywhere."""
-    if u.ndim == v.ndim == 0:
-        return u * v
-    return torch.mul(_along(u, rows, 1), _along(v, columns, 0), out=out)
+    """u v^T on a tile, written to `out`; the number, row or column that it is everywhere where a side shares one."""
+    left, right = _along(u, rows, 1), _along(v, columns, 0)
+    if u.ndim == 0 or v.ndim == 0:
+        return left * right  # smaller than `out`, which it would shrink
+    return torch.mul(left, right, out=out)

@@ -83,6 +83,35 @@ def test_the_tiled_recursion_is_the_recursion(name: str) -> None:
             assert [float(k[i, j]) for k in kernels] == pytest.approx(expected, rel=1e-9, abs=1e-10)
 
 
+NORMS = {
+    "one norm": [[1.0, 0.0], [0.0, 1.0], [-0.6, 0.8]],
+    "mixed": [[0.3, 0.2], [2.0, 1.0], [0.0, -1.0]],
+    "duplicates": [[0.3, 0.2], [2.0, 1.0], [0.3, 0.2]],
+}
+
+
+@pytest.mark.filterwarnings("error:.*resized:UserWarning")  # an output that torch resizes is no view of the tile
+@pytest.mark.parametrize("depth", [2, 3, 4])
+@pytest.mark.parametrize("name", ["relu", "abs", "leaky_relu", "step", "erf", "tanh"])
+def test_points_of_one_norm_or_of_several_on_either_side(name: str, depth: int) -> None:
+    """Pair by pair, with sides whose variances are shared or not."""
+    arch, sigma = _arch(depth, activation=name, beta=0.7), activations.get(name)
+
+    def number(f: Any) -> Any:
+        return lambda *values: float(f(*values))
+
+    for left in NORMS.values():
+        for right in (NORMS["one norm"], NORMS["mixed"]):
+            kernels = limiting_kernels(arch, left, right)
+            for i, x in enumerate(left):
+                for j, y in enumerate(right):
+                    expected = limiting_kernels_by_definition(
+                        number(sigma.dual), number(sigma.dual_derivative), x, y, depth, 0.7
+                    )
+                    # Where the slope bends, an error e of a correlation near 1 is one of sqrt(e) in the slope's dual.
+                    assert [float(k[i, j]) for k in kernels] == pytest.approx(expected, rel=1e-7)
+
+
 @pytest.mark.parametrize("w_std", [0.5, 1.7])
 @pytest.mark.parametrize("name", ["relu", "abs", "leaky_relu", "erf", "tanh", "selu"])
 def test_the_weights_deviation_goes_through_every_layer(name: str, w_std: float) -> None:
