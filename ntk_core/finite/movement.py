@@ -36,7 +36,7 @@ def alignment(kernel: Tensor, y: Any) -> Tensor:
     Raises:
         ValueError: shapes that do not fit, or targets that are all zero.
     """
-    y = as_tensor(y).double()
+    y = as_tensor(y).to(kernel.device, torch.float64)
     several = y.ndim == 2 and y.shape[1] > 1
     if several and kernel.ndim >= 4:
         matrix = as_matrix(kernel, ensemble=kernel.ndim == 5)

@@ -61,9 +61,8 @@ class Passing(PerSeed):
             times = torch.where(inside[:, g], since[:, g], move.times)
             signals = torch.stack([part.part_way(times, move.times, bool(k)) for k, part in enumerate(parts)], 1)
             signals[:, 1] -= move.signal
-            back = back.index_copy(
-                1, torch.tensor([g]), torch.where(inside[:, g, None, None], signals, back[:, g])[:, None]
-            )
+            index = torch.tensor([g], device=back.device)
+            back = back.index_copy(1, index, torch.where(inside[:, g, None, None], signals, back[:, g])[:, None])
         first, second = (
             _factors(part.features).where(seeds, kept)
             for part, kept in zip(parts, (self.start, self.middle), strict=True)
