@@ -85,14 +85,20 @@ def train(
 
 
 def check_times(times: Sequence[float], rule: Rule) -> list[float]:
-    """The requested times as floats; a ValueError unless they increase and the rule can land on them."""
+    """The requested times, of a rule with steps as the multiples of a step that they are to rounding.
+
+    Raises:
+        ValueError: unless they increase and the rule can land on them.
+    """
     goals = [float(t) for t in times]
     if not goals or not all(math.isfinite(t) and t >= 0 for t in goals):
         raise ValueError("times: one or more finite numbers >= 0 are needed")
-    if any(b <= a for a, b in pairwise(goals)):
-        raise ValueError("times: must increase")
     for t in goals:
         check_whole_steps("times", t, rule)
+    if rule.unit:
+        goals = [round(t / rule.unit) * rule.unit for t in goals]
+    if any(b <= a for a, b in pairwise(goals)):
+        raise ValueError("times: must increase")
     return goals
 
 

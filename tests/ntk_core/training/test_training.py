@@ -161,6 +161,19 @@ def test_every_requested_time_is_reached_exactly():
         torch.testing.assert_close(b.outputs, a.outputs, rtol=0.05, atol=0.01)
 
 
+@pytest.mark.parametrize("method", ["leaps", "steps"])
+@pytest.mark.parametrize(("rate", "times"), [(0.3333333, [0.3333333, 1.0]), (1.0, [1.0000005, 2.9999999, 9.000002])])
+def test_times_that_are_steps_to_rounding_are_taken_as_those_steps(method, rate, times):
+    """As they are told, too; what is waited for is what can be reached."""
+    goals = [round(t / rate) * rate for t in times]
+    found, expected = (
+        list(train(network(), X, Y[:, :1], asked, rule=GradientDescent(rate), method=method))
+        for asked in (times, goals)
+    )
+    assert [s.time for s in found if s.output is not None] == goals
+    assert torch.equal(found[-1].outputs, expected[-1].outputs)
+
+
 def test_cost_decreases_at_the_rate_of_section_3():
     """dC/dt = -|d|_K^2 with the network's own tangent kernel at that time."""
     net = network("tanh", seeds=[0])
@@ -240,7 +253,7 @@ def test_wrong_options_are_named(options, words):
         train(network(), X, Y[:, 0], [0.0, 1.0], **options)
 
 
-@pytest.mark.parametrize("times", [[], [1.0, 1.0], [2.0, 1.0], [0.5], [math.nan], [-1.0]])
+@pytest.mark.parametrize("times", [[], [1.0, 1.0], [2.0, 1.0], [1.0, 1.0000005], [0.5], [math.nan], [-1.0]])
 def test_wrong_times_are_named(times):
     with pytest.raises(ValueError, match="times"):
         train(network(), X, Y[:, 0], times)
