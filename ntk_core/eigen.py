@@ -1,4 +1,8 @@
-"""Eigenproblems of small symmetric matrices, kept to one thread where more only get in each other's way."""
+"""Eigenproblems of small symmetric matrices, kept to one thread where more only get in each other's way.
+
+A kernel's null space is what its eigenvalues do not tell from rounding. A null direction of K(X, X) is one of K(x, X)
+too, so seen from other points it counts as nothing: what rounding puts there, gains that grow with time would show.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +32,17 @@ def eigh(A: Tensor) -> tuple[Tensor, Tensor]:
 def eigvalsh(A: Tensor) -> Tensor:
     """Ascending eigenvalues (..., N) of symmetric A (..., N, N)."""
     return _one_thread(lambda: torch.linalg.eigvalsh(A), A)
+
+
+def without_null(values: Tensor, eps: float) -> Tensor:
+    """Ascending eigenvalues (..., N) of matrices whose entries are rounded by eps; zero in the null space."""
+    largest = values[..., -1:].clamp_min(0.0)
+    return torch.where(values > values.shape[-1] * eps * largest, values, 0.0)
+
+
+def seen_along(cross: Tensor, values: Tensor, modes: Tensor) -> Tensor:
+    """K(x, X) U (..., M, N) for K(X, X) = U diag(values) U^T, whose null space is where `values` (..., N) are zero."""
+    return torch.where(values[..., None, :] > 0, cross @ modes, 0.0)
 
 
 def _one_thread(solve: Callable[[], Found], A: Tensor) -> Found:

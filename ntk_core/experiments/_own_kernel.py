@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ntk_core.eigen import eigh
+from ntk_core.eigen import eigh, seen_along, without_null
 from ntk_core.finite.tangent import Features, tangent_kernel
 
 if TYPE_CHECKING:
@@ -82,5 +82,5 @@ class OwnKernels:
         square, cross = kernel[:, :N], kernel[:, N:]
         values, modes = eigh((square + square.mT) / (2 * N))
         # What is below the rounding of the network's own precision is the null space.
-        rounding = N * eps * values[:, -1:].clamp_min(0.0)
-        return _Still(torch.where(values > rounding, values, 0.0), modes, cross @ modes / N)
+        values = without_null(values, eps)
+        return _Still(values, modes, seen_along(cross, values, modes) / N)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ntk_core.architecture import Architecture
 from ntk_core.device import as_tensor
-from ntk_core.eigen import eigh
+from ntk_core.eigen import eigh, seen_along, without_null
 from ntk_core.finite.layer_terms import as_matrix
 from ntk_core.rules import GradientFlow, Momentum, Rule, check_whole_steps, remaining
 
@@ -76,8 +76,7 @@ class LinearizedNetwork:
         self.N = self.f0.shape[1]
         values, self.modes = eigh((self.kernel + self.kernel.mT) / (2 * self.N))
         # What is below the rounding of the network's own precision is the null space.
-        rounding = values.shape[-1] * torch.finfo(network.dtype).eps * values[:, -1:].clamp_min(0.0)
-        self.values = torch.where(values > rounding, values, 0.0)  # (S, P) ascending
+        self.values = without_null(values, torch.finfo(network.dtype).eps)  # (S, P) ascending
         self._last: tuple[Tensor, Tensor, Tensor] | None = None
 
     @property
@@ -152,7 +151,7 @@ class LinearizedNetwork:
             with self._network.looking():
                 start = self._three(self._network(X))
                 cross = as_matrix(self._network.tangent_kernel(X, self.X), self.ensemble)
-            self._last = (X.clone(), cross @ self.modes / self.N, start)
+            self._last = (X.clone(), seen_along(cross, self.values, self.modes) / self.N, start)
         return self._last[1], self._last[2]
 
     def _moved(self, cross: Tensor, coordinates: Tensor) -> Tensor:

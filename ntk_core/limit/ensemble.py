@@ -24,7 +24,7 @@ from torch import Tensor
 
 from ntk_core.architecture import Architecture
 from ntk_core.data.synthetic import table
-from ntk_core.eigen import eigh, eigvalsh
+from ntk_core.eigen import eigh, eigvalsh, without_null
 from ntk_core.limit.conditioning import Conditioning
 from ntk_core.limit.gaussian import Gaussian
 from ntk_core.limit.kernel_choice import as_kernel
@@ -86,9 +86,7 @@ class InfiniteEnsemble:
             check_semidefinite(values * len(inputs), eps=self.kernel.eps)
         if not isinstance(self.prior, NTK):
             check_semidefinite(eigvalsh(self.S), "prior", getattr(self.prior, "eps", 0.0))
-        # What eigh finds below the rounding is the null space.
-        rounding = null_level(len(inputs), float(values[-1]), self.kernel.eps)
-        self.values = torch.where(values > rounding, values, 0.0)  # (N,) ascending
+        self.values = without_null(values, self.kernel.eps)  # (N,) ascending
         self.coefficients = self.modes.mT @ self.y.reshape(len(inputs), -1)  # U^T y, (N, n_out)
         self.rotated = self.modes.mT @ self.S @ self.modes  # U^T Sigma U
         self._last: Predictions | None = None
@@ -122,7 +120,7 @@ class InfiniteEnsemble:
     def gain(self, t: float) -> Tensor:
         """E_t(lambda + ridge) (N,): without a ridge, t where lambda = 0, and the pseudo-inverse 1/lambda at t = inf.
 
-        A null direction of Theta(X, X) is one of Theta(x, X) too, so that at infinity it may count as zero.
+        A null direction of Theta(X, X) is one of Theta(x, X) too: seen from other points it counts as zero.
 
         Raises:
             ValueError: t is negative or between two steps of the rule, or infinite where the rule diverges.

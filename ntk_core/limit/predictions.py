@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ntk_core.eigen import seen_along
 from ntk_core.limit.gaussian import Gaussian
 from ntk_core.limit.kernel_functions import NNGP, NTK, Kernel
 from ntk_core.limit.kernels import limiting_kernels
@@ -25,6 +26,7 @@ class Trained(Protocol):
     prior: Kernel | None
     X: Tensor
     y: Tensor
+    values: Tensor
     modes: Tensor
     coefficients: Tensor
     rotated: Tensor
@@ -42,7 +44,7 @@ class Predictions:
     def __init__(self, ensemble: Trained, X: Tensor):
         self.ensemble, self.X = ensemble, X
         K, S = cross(ensemble.kernel, ensemble.prior, X, ensemble.X)
-        self.cross = K @ ensemble.modes / len(ensemble.y)  # K(x, X)/N U, (M, N)
+        self.cross = seen_along(K, ensemble.values, ensemble.modes) / len(ensemble.y)  # K(x, X)/N U, (M, N)
         self.initial = S @ ensemble.modes  # Sigma(x, X) U, (M, N)
 
     @cached_property

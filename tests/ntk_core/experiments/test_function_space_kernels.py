@@ -1,6 +1,7 @@
 """Function space under any kernel: theory beside formulas written out, networks beside their own kernels, stepped."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from scipy.special import kv
 from ntk_core import (
     Architecture,
     GradientDescent,
+    GradientFlow,
     LinearizedNetwork,
     Network,
     data,
@@ -21,6 +23,7 @@ from ntk_core import (
     train,
 )
 from ntk_core.experiments import function_space
+from ntk_core.experiments._own_kernel import OwnKernels
 from ntk_core.experiments.function_space import Spec, theory
 
 GAMMA, Y = data.paper_points()
@@ -94,6 +97,22 @@ def test_regression_with_a_networks_own_kernels_is_kernel_gradient_descent_stepp
         np.testing.assert_allclose(result["own_now"][index, 1, 2], f[4:], atol=1e-6)
         np.testing.assert_allclose(result["own_start"][index, 1, 2], linear.at(state.time, GRID)[:, 0], atol=1e-6)
         np.testing.assert_allclose(result["f"][index, 1, 2], network(GRID)[:, 0], atol=1e-6)
+
+
+def test_what_a_networks_own_kernel_does_not_see_stays_unseen_for_all_time():
+    """Points twice, in single precision: the mean target is learned, and gains that grow with t show no rounding."""
+    twice, targets = np.repeat(X, 2, 0), torch.from_numpy(np.repeat(Y, 2) + np.tile([0.5, -0.5], 4))
+    network = Network.init(Architecture(4, 64), [7, 8], weights="dense", device="cpu")
+    own = OwnKernels(twice, GRID, GradientFlow())
+    state = SimpleNamespace(diverged=torch.zeros(2, dtype=torch.bool))
+    update = SimpleNamespace(
+        network=network, outputs=network(twice), targets=targets[:, None], state=state, time=0.0, index=0
+    )
+    own.look(update)
+    update.time = 1e15
+    expected = LinearizedNetwork(network, X, Y).at(math.inf, GRID)[..., 0]
+    for name in ("own_start", "own_now"):
+        torch.testing.assert_close(own.look(update)[name], expected, rtol=0, atol=1e-3)
 
 
 def test_what_is_left_is_the_kernels_movement_and_less_the_wider_the_network():

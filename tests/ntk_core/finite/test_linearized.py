@@ -164,3 +164,17 @@ def test_regression_on_equal_points_is_the_least_squares_of_least_norm():
     torch.testing.assert_close(lin.kernel_regression(CIRCLE), wanted, rtol=1e-7, atol=1e-8)
     means = torch.tensor([0.5, -0.5, -0.5, 1.1, 1.1, 1.1], dtype=torch.float64)
     torch.testing.assert_close(lin.kernel_regression(twice)[:, 0], means, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("rule", [GradientFlow(), GradientDescent(1.0), Momentum(1.0, 0.9)], ids=str)
+def test_what_the_kernel_does_not_see_stays_unseen_for_all_time(rule):
+    """Single precision leaves 40 points on the circle a null space, in which gains grow with t."""
+    network = Network.init(Architecture(3, 200, "erf"), [0, 1], weights="dense")
+    angles = torch.linspace(0, 2 * math.pi, 41, dtype=torch.float64)[:-1]
+    points = torch.stack([angles.cos(), angles.sin()], 1)
+    lin = LinearizedNetwork(network, points, torch.sign(angles.sin() + 0.1), rule)
+    assert int((lin.values == 0).sum()) > 10
+    end = lin.at(math.inf, CIRCLE)
+    for t in (1e10, 1e15):  # every other mode has long been learned
+        torch.testing.assert_close(lin.at(t, CIRCLE), end, rtol=0, atol=1e-9)
+        torch.testing.assert_close(lin.at(t, points), lin.at(t), rtol=0, atol=1e-9)
