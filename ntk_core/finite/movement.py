@@ -77,7 +77,7 @@ def drift(before: Network, after: Network, X: Any) -> Drift:
 
     Args:
         before: the network at t = 0 (`copy.deepcopy` of it before training).
-        after: the same, trained.
+        after: the same, trained; inside training it is taken as it answers (`State`).
         X: (N, n_in) points at which activations, f and the kernel are compared.
 
     Raises:
@@ -86,7 +86,7 @@ def drift(before: Network, after: Network, X: Any) -> Drift:
     if before.arch.widths != after.arch.widths or before.size != after.size:
         raise ValueError(f"after: its layers {after.arch.widths} do not fit those before, {before.arch.widths}")
     old, new = _stored(before), _stored(after)
-    weights = [(n.W - o.W).double().square().mean((1, 2)).sqrt() for o, n in zip(old, new, strict=True)]
+    weights = [(n - o).double().square().mean((1, 2)).sqrt() for o, n in zip(old, new, strict=True)]
     left, right = before.features(X), after.features(X)
     pairs = zip(left.done.activations[1:], right.done.activations[1:], strict=True)
     activations = [(b - a).double().square().mean((1, 2)).sqrt() for a, b in pairs]
@@ -103,17 +103,18 @@ def drift(before: Network, after: Network, X: Any) -> Drift:
     )
 
 
-def _stored(network: Network) -> list[Dense]:
+def _stored(network: Network) -> list[Tensor]:
+    """The weights of every layer (S, m, n), as the network answers."""
     layers = [layer for layer in network.layers if isinstance(layer, Dense)]
     if len(layers) < len(network.layers):
         raise ValueError("weights: the movement of single weights needs stored ones; choose dense")
-    return layers
+    return [layer.answering() for layer in layers]
 
 
 def _effect(before: Network, after: Network, layer: int, X: Any, outputs: Tensor) -> Tensor:
     """Root mean square change of f (S,) when one layer of `before` is replaced by that of `after`."""
-    layers, biases = list(before.layers), list(before.biases)
-    layers[layer], biases[layer] = after.layers[layer], after.biases[layer]
+    layers, biases = list(before.layers), list(before.answering_biases)
+    layers[layer], biases[layer] = after.layers[layer], after.answering_biases[layer]
     moved = Network(before.arch, layers, biases).forward(X).outputs
     return (moved - outputs).double().square().mean((1, 2)).sqrt()
 

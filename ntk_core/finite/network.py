@@ -213,8 +213,7 @@ class Network:
     def preactivation(self, layer: int, a: Tensor) -> Tensor:
         """h_{l+1} = w_std W_l a_l / sqrt(n_l) + beta b_l: (S, N, n_l) -> (S, N, n_{l+1})."""
         h = self.layers[layer].multiply(a).mul_(self.arch.w_std / math.sqrt(a.shape[-1]))
-        bias = self._tried[layer] if self._tried else self.biases[layer]
-        return h.add_(bias[:, None, :], alpha=self.arch.beta)
+        return h.add_(self.answering_biases[layer][:, None, :], alpha=self.arch.beta)
 
     def backward(self, done: Pass, signal: Tensor | None = None) -> list[Tensor]:
         """delta_l = d(signal . f)/dh_l for l = 1..L, each (S, K, N, n_l); index 0 holds delta_1.
@@ -267,6 +266,11 @@ class Network:
     def on_trial(self) -> bool:
         """Whether it answers as moved by `try_on`."""
         return bool(self._tried)
+
+    @property
+    def answering_biases(self) -> list[Tensor]:
+        """The biases (S, n_l) as it answers: with a move that is on trial."""
+        return self._tried or self.biases
 
     def keep(self, accepted: Tensor) -> None:
         """Ends the trial: seeds (S,) that are accepted stay moved, the others are where they were, bit for bit."""

@@ -148,6 +148,13 @@ class Dense:
         """One copy."""
         self.W[index] = part.W
 
+    def answering(self) -> Tensor:
+        """The matrices as they answer, (S, m, n): with a change that is on trial."""
+        if self._thin is None:
+            return self._now
+        D, A = self._thin
+        return torch.baddbmm(self.W, D.mT, A)
+
     @property
     def _now(self) -> Tensor:
         return self.W if self._moved is None else self._moved

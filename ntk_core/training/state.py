@@ -11,7 +11,7 @@ from ntk_core.finite.per_seed import PerSeed
 
 @dataclass(frozen=True)
 class State(PerSeed):
-    """Where training is. The network itself has been moved to this time.
+    """Where training is. Until it goes on, the network answers as of this time; its parameters may be further on.
 
     Attributes:
         time: t = steps x rate.

@@ -209,6 +209,24 @@ def test_the_effects_of_layers_are_those_of_the_layers_alone():
         torch.testing.assert_close(moved.weights[:, layer], W)
 
 
+def test_inside_a_leap_movement_is_that_of_the_network_as_it_answers():
+    """Not of the leap's end, where the parameters are."""
+    network = Network.init(Architecture(3, 60, "tanh", 0.2), [0, 1], dtype=torch.float64, weights="dense")
+    start, inside, weights = copy.deepcopy(network), 0, []
+    for state in train(network, X, Y, range(0, 31)):
+        if state.output is None:
+            continue
+        there = copy.deepcopy(network)
+        there.keep(torch.ones(2, dtype=torch.bool))  # as if training ended here
+        found, expected = drift(start, network, X), drift(start, there, X)
+        for name in vars(expected):
+            torch.testing.assert_close(getattr(found, name), getattr(expected, name), rtol=1e-9, atol=1e-12)
+        inside += network.on_trial
+        weights.append(found.weights)
+    assert inside > 10
+    assert len(torch.stack(weights).unique(dim=0)) == 31  # every time has its own
+
+
 def test_seeds_that_diverge_are_told_from_those_that_do_not():
     model = ScaledNetwork.init(Architecture(3, 32), [0, 1])
     state = list(train_scaled(model, X, Y, [0, 40 * 400.0], rate=400.0))[-1]
