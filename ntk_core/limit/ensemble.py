@@ -200,28 +200,31 @@ class InfiniteEnsemble:
         energy = self.rotated.diagonal() * self.coefficients.shape[1] + self.coefficients.square().sum(1)
         return float(decay @ energy) / (2 * len(self.y))
 
-    def evolve(self, f_train: Tensor, t: float, X_test: Any = None, f_test: Tensor | None = None) -> Tensor:
+    def evolve(self, f_train: Any, t: float, X_test: Any = None, f_test: Any = None) -> Tensor:
         """Where the limit takes one given initial function.
 
         Args:
-            f_train: f_0 on the training points, (N,) or (N, n_out).
+            f_train: f_0 on the training points, (N, n_out), or (N,) for one output.
             t: time.
-            X_test, f_test: other points (M, n_in) and f_0 there (M,) or (M, n_out); default: the training points.
+            X_test, f_test: other points (M, n_in) and f_0 there, (M, n_out) or (M,); default: the training points.
 
         Returns:
-            f_t, shaped like the initial function.
+            f_t, shaped like the initial function there.
 
         Raises:
-            ValueError: one of X_test and f_test is given without the other, or they do not fit.
+            ValueError: one of X_test and f_test is given without the other, or shapes do not fit.
         """
         if (X_test is None) != (f_test is None):
             raise ValueError("X_test, f_test: other points need both, the points and f_0 there")
-        residual = self.modes.mT @ (f_train - self.y).reshape(len(self.y), -1)
-        if X_test is None or f_test is None:
-            f = self.y.reshape(len(self.y), -1) + self.modes @ (self.decay(t)[:, None] * residual)
-            return f.reshape(f_train.shape)
-        moved = self.on(X_test).cross @ (self.gain(t)[:, None] * residual)
-        return f_test - moved.reshape(f_test.shape)
+        y = self.y.reshape(len(self.y), -1)
+        start = _outputs("f_train", f_train, y.shape)
+        residual = self.modes.mT @ (start.reshape(y.shape) - y)
+        if X_test is None:
+            f = y + self.modes @ (self.decay(t)[:, None] * residual)
+            return f.reshape(start.shape)
+        cross = self.on(X_test).cross
+        begun = _outputs("f_test", f_test, torch.Size((len(cross), y.shape[1])))
+        return begun - (cross @ (self.gain(t)[:, None] * residual)).reshape(begun.shape)
 
     def posterior(self, X_test: Any) -> Gaussian:
         """Bayes' answer to another question: f ~ GP(0, K), targets seen with noise of variance N ridge.
@@ -266,6 +269,14 @@ def check_ridge(ridge: float) -> float:
     if isinstance(ridge, bool) or not isinstance(ridge, numbers.Real) or not (math.isfinite(ridge) and ridge >= 0):
         raise ValueError(f"ridge: must be a finite number >= 0, got {ridge!r}")
     return float(ridge)
+
+
+def _outputs(name: str, f: Any, shape: torch.Size) -> Tensor:
+    """f as given, in float64; a ValueError unless its shape is the one of (points, outputs), or (points,) for one."""
+    values = torch.as_tensor(f, dtype=torch.float64).detach().cpu()
+    if values.shape != shape and (values.ndim != 1 or values[:, None].shape != shape):
+        raise ValueError(f"{name}: f_0 of shape {tuple(shape)} is needed, got {tuple(values.shape)}")
+    return values
 
 
 def _prior(prior: Any, kernel: Kernel, arch: Architecture | None) -> Kernel | None:

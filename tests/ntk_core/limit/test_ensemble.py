@@ -153,6 +153,32 @@ def test_evolve_on_and_off_the_training_points_agree(random_task):
     torch.testing.assert_close(on, off, rtol=0, atol=1e-12)
 
 
+def test_a_network_evolves_however_its_outputs_are_shaped(figure_2):
+    """One output as (N, 1), in single precision, as a network answers; targets are (N,)."""
+    f_0, off = torch.tensor([0.3, -0.2, 0.5, 0.1]), torch.tensor([0.2, 0.4])
+    x = data.circle([0.1, 2.0])
+    for test in ({}, {"X_test": x, "f_test": off}):
+        flat = figure_2.evolve(f_0, 5.0, **test)
+        column = figure_2.evolve(f_0[:, None], 5.0, **({"X_test": x, "f_test": off[:, None]} if test else {}))
+        assert flat.ndim == 1
+        torch.testing.assert_close(column, flat[:, None], rtol=0, atol=0)
+    torch.testing.assert_close(figure_2.evolve(f_0, 0.0), f_0.double())
+
+
+@pytest.mark.parametrize(
+    ("f_train", "f_test", "sentence"),
+    [
+        (torch.zeros(4, 4), None, r"^f_train: f_0 of shape \(4, 1\) is needed, got \(4, 4\)$"),
+        (torch.zeros(3), None, r"^f_train: f_0 of shape \(4, 1\) is needed, got \(3,\)$"),
+        (torch.zeros(2, 4, 1), None, r"^f_train: f_0 of shape \(4, 1\) is needed, got \(2, 4, 1\)$"),
+        (torch.zeros(4), torch.zeros(3), r"^f_test: f_0 of shape \(2, 1\) is needed, got \(3,\)$"),
+    ],
+)
+def test_initial_functions_that_do_not_fit_are_named(figure_2, f_train, f_test, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        figure_2.evolve(f_train, 1.0, None if f_test is None else data.circle([0.1, 2.0]), f_test)
+
+
 def test_cost_decreases_at_the_rate_of_section_3(random_task):
     """dC/dt = -|d|_K^2 with |d|_K^2 = E_{x,x'} d(x) K(x, x') d(x')."""
     f_0 = torch.from_numpy(np.random.default_rng(5).standard_normal((20, 2)))
