@@ -24,6 +24,7 @@ from ntk_core.progress import checkpoint
 
 PIECE = 16_000_000  # kernel entries held at once while predicting
 FIELDS = ("z", "fitted", "Q", "P", "C")
+DRIFT = 1e-6  # of the targets: a residual by recurrence is no further from its own than this
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def regression(
     if Y.shape[1] > N:
         raise ValueError(f"y: at most as many targets as points ({N}) fit in one product, got {Y.shape[1]}")
     whiten = Preconditioner.none(N).whiten if preconditioner is None else preconditioner.whiten
-    now = _started(Y, whiten) if state is None else _checked(state, Y)
+    now = _started(Y, whiten) if state is None else _checked(state, Y, whiten)
     sizes = torch.linalg.vector_norm(Y, dim=0).clamp_min(torch.finfo(Y.dtype).tiny)
     while now.residual > tolerance:
         if now.products >= max_products:
@@ -152,9 +153,12 @@ def _started(Y: Tensor, whiten: Callable[[Tensor], Tensor]) -> State:
     return State(0, 1.0 if bool(Y.any()) else 0.0, zero, zero.clone(), Q, Q.clone(), C)
 
 
-def _checked(state: State, Y: Tensor) -> State:
+def _checked(state: State, Y: Tensor, whiten: Callable[[Tensor], Tensor]) -> State:
     if state.z.shape != Y.shape:
         raise ValueError(f"state: it is of targets of shape {tuple(state.z.shape)}, not {tuple(Y.shape)}")
+    left = whiten(Y - state.fitted)
+    if not torch.allclose(state.Q @ state.C, left, rtol=0, atol=DRIFT * float(whiten(Y).abs().max())):
+        raise ValueError("state: it is of other targets or another preconditioner")
     return state
 
 

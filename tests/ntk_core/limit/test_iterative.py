@@ -129,6 +129,11 @@ def test_bad_arguments_are_named(tmp_path):
     regression(operator, Y[:, :2], 0.1, on_state=states.append)
     with pytest.raises(ValueError, match=r"^state: it is of targets of shape \(300, 2\), not \(300, 10\)"):
         regression(operator, Y, 0.1, state=states[0])
+    for changed in ({"y": Y[:, :2] + 1e-3}, {"y": Y[:, 1:3]}, {"preconditioner": pivoted(NTK(ARCH), X, 0.1, 20)}):
+        with pytest.raises(ValueError, match=r"^state: it is of other targets or another preconditioner$"):
+            regression(operator, **({"y": Y[:, :2], "ridge": 0.1, "state": states[0]} | changed))
+    with pytest.raises(ValueError, match=r"^state: it is of other targets"):
+        regression(operator, Y[:, :2] * 1.0001, 0.1, state=states[-1])
     (tmp_path / "other.npz").write_bytes(b"PK no")
     with pytest.raises(ValueError, match=r"^state: other.npz is not a saved state"):
         State.load(tmp_path / "other.npz")
