@@ -18,6 +18,7 @@ from torch import Tensor
 from ntk_core.architecture import Architecture
 from ntk_core.eigen import eigh
 from ntk_core.limit.kernels import limiting_kernels
+from ntk_core.limit.semidefinite import null_level
 
 EXTRA = 4  # vectors in a block beyond those asked for: they speed up convergence at the end of the list
 ROUNDING = 1e-5  # asymmetry forgiven, relative to the largest entry
@@ -62,7 +63,7 @@ def principal_components(
         k: how many, 1 to N.
         tolerance: stop when |K f - lambda f| <= tolerance * lambda_1 for all k components (mean-square norms, K/N).
         max_products: how many products with a block of k + 4 vectors may be spent.
-        start: functions (N, >= 1) to start from, e.g. those of `nystroem`; otherwise Gaussian vectors by `seed`.
+        start: functions (N, any number) to start from, e.g. those of `nystroem`; otherwise Gaussian vectors by `seed`.
         progress: called after every product with the number of products so far and the residual over lambda_1.
 
     Returns:
@@ -89,12 +90,14 @@ def nystroem(arch: Architecture, X: Tensor, k: int, *, points: int = 2000, seed:
     """Approximate principal components of the NTK on X (N, n_in) from a random part of the points: (N, k).
 
     Solves the problem on `points` of the rows and extends its functions, f(x) = Theta(x, X_part) f(X_part) / (m
-    lambda). As the `start` of `principal_components` it saves several passes over the whole kernel.
+    lambda). As the `start` of `principal_components` it saves several passes over the whole kernel. Where the rank of
+    the part's kernel is less than k there are no more than that many: a null function cannot be extended.
     """
     m = min(points, len(X))
     part = torch.from_numpy(np.random.default_rng(seed).permutation(len(X))[:m])
     values, functions = principal_components(limiting_kernels(arch, X[part]).ntk, min(k, m))
-    scaled = functions / values.clamp_min(1e-300) / m
+    seen = values > null_level(m, float(values[0]))
+    scaled = functions[:, seen] / values[seen] / m
     rows = [limiting_kernels(arch, piece, X[part]).ntk @ scaled for piece in X.split(4096)]
     return torch.cat(rows)
 

@@ -86,6 +86,22 @@ def test_nystroem_start_saves_products(batch, kernel):
     assert warm.products < cold.products
 
 
+def test_beyond_the_rank_of_the_kernel_nothing_is_extended():
+    """Two layers without biases, linear: the rank is the dimension of the inputs."""
+    arch = Architecture(depth=2, activation="identity", beta=0.0, n_in=3)
+    X = torch.from_numpy(np.random.default_rng(0).standard_normal((50, 3)))
+    found = nystroem(arch, X, 8, points=30)
+    assert found.shape == (50, 3)
+    K = limiting_kernels(arch, X).ntk
+    exact = principal_components(K, 3).functions
+    torch.testing.assert_close(found @ torch.linalg.pinv(found) @ exact, exact, rtol=0, atol=1e-10)
+    assert float(found.abs().max()) < 10
+    warm = Counted(K)
+    principal_components(warm, 3, start=found)
+    assert warm.products <= 2
+    assert nystroem(arch, torch.zeros(5, 3, dtype=torch.float64), 2).shape == (5, 0)
+
+
 def test_no_convergence_is_an_error_with_the_residual(kernel):
     with pytest.raises(RuntimeError, match=r"no convergence after 2 products; the residual is \d\.\de-\d+"):
         principal_components(Counted(kernel), 5, tolerance=1e-12, max_products=2)
