@@ -71,6 +71,11 @@ class Architecture:
             raise ValueError(f"w_std: must be above 0 and at most {MAX_W_STD:g}, got {self.w_std}")
         if isinstance(self.activation, str):
             check_activation(self.activation)
+        elif not hasattr(self.activation, "duals"):  # an Activation, whose module imports torch
+            raise ValueError(
+                f"activation: a name or an Activation is needed, got {self.activation!r}; "
+                f"activations.custom makes one of a function"
+            )
 
     def _set(self, field: str, value: object) -> None:
         object.__setattr__(self, field, value)

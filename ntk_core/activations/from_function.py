@@ -127,10 +127,12 @@ def _check(name: str, what: str, f: Elementwise, probe: Tensor) -> None:
         raise ValueError(
             f"activation: {what} of {name!r} must return the shape it is given, {tuple(probe.shape)}, got {got}"
         )
-    if out.dtype != probe.dtype:
-        raise ValueError(
-            f"activation: {what} of {name!r} must return the precision it is given, {probe.dtype}, got {out.dtype}"
-        )
+    for values in (probe, probe.float()):
+        if f(values.clone()).dtype != values.dtype:
+            raise ValueError(
+                f"activation: {what} of {name!r} must return the precision it is given, {values.dtype}, "
+                f"got {f(values.clone()).dtype}"
+            )
     if not bool(torch.isfinite(out).all()):
         bad = float(probe[~torch.isfinite(out)][0])
         raise ValueError(f"activation: {what} of {name!r} is not finite at {bad:g}")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ntk_core.activations.activation import Activation, Elementwise
-from ntk_core.activations.known_names import ACTIVATIONS, check_activation, leaky_slope
+from ntk_core.activations.known_names import ACTIVATIONS, check_activation, check_slope, leaky_slope
 from ntk_core.duals import closed_forms as duals
 from ntk_core.duals.mehler import Mehler
 
@@ -38,10 +38,9 @@ def leaky_relu(slope: float) -> Activation:
     """max(z, 0) + slope min(z, 0).
 
     Raises:
-        ValueError: the slope is not a finite number.
+        ValueError: the slope is not a number of up to a million in size.
     """
-    if not math.isfinite(slope):
-        raise ValueError(f"activation: the slope of leaky_relu must be finite, got {slope}")
+    check_slope(slope)
     return Activation(
         f"leaky_relu({np.format_float_positional(slope, trim='-')})",
         lambda z: torch.where(z > 0, z, slope * z),

@@ -22,6 +22,12 @@ def test_factors_that_are_not_allowed_are_named(field: str, value: object) -> No
         Architecture(3, **{field: value})  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("activation", [math.tanh, None, 3.0])
+def test_a_function_is_no_activation_and_the_sentence_says_what_makes_it_one(activation: object) -> None:
+    with pytest.raises(ValueError, match=r"^activation: a name or an Activation is needed, got .*activations.custom"):
+        Architecture(3, activation=activation)  # type: ignore[arg-type]
+
+
 def test_the_weights_deviation_is_one_unless_given() -> None:
     assert Architecture(3).w_std == 1.0
     given = Architecture(3, w_std=np.float32(1.5))  # type: ignore[arg-type]

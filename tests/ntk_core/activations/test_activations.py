@@ -59,6 +59,9 @@ def test_leaky_relu_with_any_slope() -> None:
     assert activations.get(activations.leaky_relu(1e-7).name).duals.slope == 1e-7
     with pytest.raises(ValueError, match="slope of leaky_relu must be finite"):
         activations.leaky_relu(float("inf"))
+    for wrong in (f"leaky_relu({'9' * 200})", "leaky_relu(-1000001)"):
+        with pytest.raises(ValueError, match=r"^activation: the slope of leaky_relu must be at most 1,000,000, got "):
+            activations.get(wrong)
 
 
 def test_an_unknown_name_lists_the_known() -> None:
@@ -141,6 +144,7 @@ def test_ones_own_activation_in_the_limit() -> None:
         (torch.log, "is not finite at -20"),
         (lambda z: z @ z.new_ones(3), "cannot be evaluated"),
         (lambda z: (z > 0).float(), "must return the precision it is given, torch.float64, got torch.float32"),
+        (lambda z: (z > 0).double(), "must return the precision it is given, torch.float32, got torch.float64"),
         (lambda z: z > 0, "must return the precision it is given, torch.float64, got torch.bool"),
         (lambda z: z.clamp_(min=0), "must leave its argument as it is"),
         (lambda z: torch.softmax(z, -1), "must be elementwise and the same every time"),
