@@ -172,6 +172,6 @@ def get(cost: str | Cost) -> Cost:
     """The cost of that name (or the cost itself), or a ValueError that lists the names there are."""
     if isinstance(cost, Cost):
         return cost
-    if cost not in _COSTS:
+    if not isinstance(cost, str) or cost not in _COSTS:
         raise ValueError(f"cost: {str(cost)[:40]!r} is not known; choose one of {', '.join(_COSTS)}")
     return _COSTS[cost]()

@@ -27,18 +27,22 @@ def alignment(kernel: Tensor, y: Any) -> Tensor:
     """y . Theta y / (|Theta| |y|^2), Frobenius norm: 1 if Theta is y y^T, 0 if it does not see y (Cortes et al. 2012).
 
     Args:
-        kernel: a tangent kernel (..., N, N), or (..., N, N, n_out, n_out).
+        kernel: a tangent kernel (N, N), or (N, N, n_out, n_out) of several outputs; for an ensemble with a leading S.
         y: targets (N,), (N, 1) or, for several outputs, (N, n_out).
 
     Returns:
-        (...).
+        () or (S,).
 
     Raises:
         ValueError: shapes that do not fit, or targets that are all zero.
     """
     y = as_tensor(y).to(kernel.device, torch.float64)
     several = y.ndim == 2 and y.shape[1] > 1
-    if several and kernel.ndim >= 4:
+    if kernel.ndim >= 4 and not several:
+        raise ValueError(
+            f"y: a kernel of several outputs, {tuple(kernel.shape)}, needs targets (N, n_out), got {tuple(y.shape)}"
+        )
+    if kernel.ndim >= 4:
         matrix = as_matrix(kernel, ensemble=kernel.ndim == 5)
         matrix = matrix if kernel.ndim == 5 else matrix[0]
     else:

@@ -101,7 +101,8 @@ class Network:
             biases: biases[l] of shape (n_{l+1},).
 
         Raises:
-            ValueError: number or shape of the parameters does not fit the architecture; the sentence quotes both.
+            ValueError: number or shape of the parameters does not fit the architecture (the sentence quotes both), or
+                they are of several precisions.
         """
         if len(weights) != arch.depth or len(biases) != arch.depth:
             raise ValueError(
@@ -111,8 +112,13 @@ class Network:
         layers: list[Weights] = []
         vectors = []
         sizes = arch.widths
-        for layer, (W, b) in enumerate(zip(weights, biases, strict=True)):
-            W, b = as_tensor(W), as_tensor(b)
+        tensors = [(as_tensor(W), as_tensor(b)) for W, b in zip(weights, biases, strict=True)]
+        if len(precisions := {str(tensor.dtype) for pair in tensors for tensor in pair}) > 1:
+            raise ValueError(
+                f"weights, biases: one precision is needed, got {' and '.join(sorted(precisions))} "
+                f"(what is no tensor counts as torch.float64)"
+            )
+        for layer, (W, b) in enumerate(tensors):
             m, n = sizes[layer + 1], sizes[layer]
             if W.shape != (m, n) or b.shape != (m,):
                 raise ValueError(
@@ -187,15 +193,22 @@ class Network:
         """X as (S or 1, N, n_in) in the network's precision, checked.
 
         Raises:
-            ValueError: the shape does not fit n_in, or a value is not finite.
+            ValueError: the shape does not fit n_in or S, or a value is not finite or its square overflows.
         """
         X = as_tensor(X).to(self.device, self.dtype)
         if X.ndim == 2:
             X = X[None].expand(self.size, -1, -1)
         if X.ndim != 3 or X.shape[-1] != self.arch.n_in:
             raise ValueError(f"X: inputs of shape (N, {self.arch.n_in}) are needed, got {tuple(X.shape[-2:])}")
-        if not bool(torch.isfinite(X).all()):
+        if X.shape[0] not in (1, self.size):
+            raise ValueError(f"X: inputs for S = {self.size} seeds are needed, got {X.shape[0]}")
+        largest = float(X.abs().max()) if X.numel() else 0.0
+        if not math.isfinite(largest):
             raise ValueError("X: every input must be a finite number")
+        if largest > math.sqrt(torch.finfo(X.dtype).max / X.shape[-1]):  # kernels are made of squares
+            raise ValueError(
+                f"X: the squares of inputs as large as {largest:.3g} overflow in {X.dtype}; scale them down"
+            )
         return X
 
     def forward(self, X: Any) -> Pass:

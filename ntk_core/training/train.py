@@ -88,9 +88,14 @@ def check_times(times: Sequence[float], rule: Rule) -> list[float]:
     """The requested times, of a rule with steps as the multiples of a step that they are to rounding.
 
     Raises:
-        ValueError: unless they increase and the rule can land on them.
+        ValueError: unless they increase and the rule can land on them; or it is no rule.
     """
-    goals = [float(t) for t in times]
+    if not hasattr(rule, "respond"):
+        raise ValueError(f"rule: GradientDescent(rate), GradientFlow() or Momentum(rate, mu) is needed, got {rule!r}")
+    try:
+        goals = [float(t) for t in times]
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"times: a sequence of numbers is needed, got {times!r}") from error
     if not goals or not all(math.isfinite(t) and t >= 0 for t in goals):
         raise ValueError("times: one or more finite numbers >= 0 are needed")
     for t in goals:
@@ -106,6 +111,10 @@ def check_targets(y: Any, network: Network, n_points: int) -> Tensor:
     """y as (S, N, n_out) in the network's precision; a ValueError that quotes the shapes if it does not fit."""
     y = as_tensor(y).to(network.device, network.dtype)
     n_out = network.arch.n_out
+    if not n_points:
+        raise ValueError("X: one or more training points are needed, got none")
+    if y.ndim == 3 and y.shape[0] != network.size:
+        raise ValueError(f"y: targets for S = {network.size} seeds are needed, got {y.shape[0]}")
     if y.ndim == 1:
         y = y[:, None]
     if y.ndim == 2:

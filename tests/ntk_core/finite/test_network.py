@@ -165,6 +165,10 @@ def test_figure_1_at_initialization():
         ({"weights": [np.zeros((3, 2))]}, "depth 2 needs 2 weight matrices"),
         ({"weights": [np.zeros((3, 2)), np.zeros((2, 3))]}, r"layer 1 needs shapes \(1, 3\)"),
         ({"biases": [np.zeros(3), np.zeros(2)]}, "layer 1"),
+        (
+            {"weights": [torch.zeros(3, 2), torch.zeros(1, 3)]},
+            r"^weights, biases: one precision is needed, got torch.float32 and torch.float64",
+        ),
     ],
 )
 def test_wrong_parameters_are_named(change, words):
@@ -175,7 +179,13 @@ def test_wrong_parameters_are_named(change, words):
 
 @pytest.mark.parametrize(
     ("X", "words"),
-    [([[1.0, 2.0, 3.0]], r"X: inputs of shape \(N, 2\)"), ([[math.nan, 0.0]], "finite"), ([1.0, 2.0], "shape")],
+    [
+        ([[1.0, 2.0, 3.0]], r"X: inputs of shape \(N, 2\)"),
+        ([[math.nan, 0.0]], "finite"),
+        ([1.0, 2.0], "shape"),
+        (np.zeros((3, 5, 2)), "^X: inputs for S = 1 seeds are needed, got 3$"),
+        ([[1e20, 0.0]], r"^X: the squares of inputs as large as 1e\+20 overflow in torch.float32; scale them down$"),
+    ],
 )
 def test_wrong_inputs_are_named(X, words):
     with pytest.raises(ValueError, match=words):

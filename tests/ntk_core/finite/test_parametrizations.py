@@ -255,6 +255,7 @@ def test_every_parametrization_starts_from_its_own_variance():
         (lambda: train_scaled(ScaledNetwork.init(Architecture(3, 8), 0), X, Y, [1], rate=-1.0), "^learning_rate: "),
         (lambda: alignment(torch.eye(3), Y), "^y: 4 targets do not fit"),
         (lambda: alignment(torch.eye(4), 0 * Y), "^y: all targets are zero"),
+        (lambda: alignment(torch.ones(3, 3, 3, 3), Y[:3]), r"^y: a kernel of several outputs, \(3, 3, 3, 3\), needs"),
         (lambda: drift(*(Network.init(Architecture(3, n), 0) for n in (8, 9)), X), "^after: its layers"),
         (lambda: drift(*[Network.init(Architecture(4, 8), 0, weights="sampled")] * 2, X), "^weights: the movement"),
     ],

@@ -253,6 +253,25 @@ def test_wrong_options_are_named(options, words):
         train(network(), X, Y[:, 0], [0.0, 1.0], **options)
 
 
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"X": X[:0], "y": Y[:0, 0]}, "X: one or more training points are needed, got none"),
+        ({"X": X.expand(3, 12, 2)}, "X: inputs for S = 2 seeds are needed, got 3"),
+        ({"y": Y[:, :1].expand(3, 12, 1)}, "y: targets for S = 2 seeds are needed, got 3"),
+        ({"X": 1e200 * X}, r"X: the squares of inputs as large as \S+ overflow in torch.float64; scale them down"),
+        ({"times": 10.0}, r"times: a sequence of numbers is needed, got 10\.0"),
+        ({"times": ["soon"]}, r"times: a sequence of numbers is needed, got \['soon'\]"),
+        ({"rule": "gradient_flow"}, "rule: GradientDescent.*, GradientFlow.* or Momentum.* got 'gradient_flow'"),
+        ({"cost": ["squared"]}, "cost: .* is not known; choose one of squared, .*"),
+    ],
+)
+def test_arguments_of_another_kind_are_named(given, sentence):
+    arguments = {"X": X, "y": Y[:, 0], "times": [0.0, 1.0]} | given
+    with pytest.raises(ValueError, match=f"^{sentence}$"):
+        train(network(), **arguments)
+
+
 @pytest.mark.parametrize("times", [[], [1.0, 1.0], [2.0, 1.0], [1.0, 1.0000005], [0.5], [math.nan], [-1.0]])
 def test_wrong_times_are_named(times):
     with pytest.raises(ValueError, match="times"):
