@@ -115,12 +115,15 @@ def _formula_curvature(direction: Formula, f: Tensor, y: Tensor, X: Tensor, t: f
 
 
 def check_path(ntk: Tensor, y: Tensor, f_0: Tensor, times: Sequence[float]) -> None:
-    """Raises a ValueError unless kernel, targets, initial outputs and times fit."""
+    """Raises a ValueError unless kernel, targets, initial outputs and times fit and are finite."""
     N = len(ntk)
     if ntk.shape != (N, N) or y.ndim != 2 or f_0.ndim not in (2, 3) or y.shape != f_0.shape[-2:] or len(y) != N:
         raise ValueError(
             f"f_0: kernel {tuple(ntk.shape)}, targets {tuple(y.shape)} and initial outputs {tuple(f_0.shape)} "
             f"do not fit; (N, N), (N, n_out) and (N, n_out), or (S, N, n_out), are needed"
         )
+    for name, values in (("ntk", ntk), ("y", y), ("f_0", f_0)):
+        if not bool(torch.isfinite(values).all()):
+            raise ValueError(f"{name}: every entry must be a finite number")
     if len(times) == 0 or not np.isfinite(times).all() or times[0] < 0 or (np.diff(times) <= 0).any():
         raise ValueError(f"times: an increasing list of finite times >= 0 is needed, got {list(times)[:5]}")

@@ -143,6 +143,8 @@ class InfiniteEnsemble:
 
     def _along(self, times: Sequence[float], at_infinity: Tensor, finite: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         """(T, N): what holds at infinite times, and elsewhere a function of lambda + ridge (F, N) and t (F, N)."""
+        if not len(times):
+            raise ValueError("times: one or more times are needed, got none")
         for t in times:
             self._check_time(t)
         ends = torch.tensor([not math.isinf(t) for t in times])

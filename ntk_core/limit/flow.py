@@ -112,6 +112,8 @@ def gradient_flow(
         ValueError: shapes or numbers that do not fit.
         RuntimeError: not within the tolerance after `max_products`; the message has the error that was reached.
     """
+    if not (math.isfinite(tolerance) and tolerance > 0):
+        raise ValueError(f"tolerance: must be a finite number > 0, got {tolerance}")
     targets, r_0 = _residual(y, f_0, kernel.shape[0])
     at = _times(times)
     sizes = torch.linalg.vector_norm(r_0, dim=0)

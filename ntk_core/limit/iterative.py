@@ -116,6 +116,8 @@ def regression(
         raise ValueError(f"y: finite targets of shape ({N},) or ({N}, k) are needed, got {tuple(targets.shape)}")
     if isinstance(ridge, bool) or not (math.isfinite(ridge) and ridge > 0):
         raise ValueError(f"ridge: must be a finite number > 0, got {ridge!r}")
+    if not (math.isfinite(tolerance) and tolerance > 0):
+        raise ValueError(f"tolerance: must be a finite number > 0, got {tolerance}")
     Y, noise = targets.reshape(N, -1), N * float(ridge)
     if Y.shape[1] > N:
         raise ValueError(f"y: at most as many targets as points ({N}) fit in one product, got {Y.shape[1]}")

@@ -41,7 +41,8 @@ class Recursion:
         self.left = _with_bias(arch, X)
         self.right = self.left if X2 is None else _with_bias(arch, X2)
         self.shape = (len(self.left), len(self.right))
-        self.sides = self._sides(arch)
+        with np.errstate(over="ignore", invalid="ignore"):  # told in a sentence of its own
+            self.sides = self._sides(arch)
         self._scratch = threading.local()
         self._prepare(arch)
 
@@ -51,12 +52,13 @@ class Recursion:
         q_u, q_v = np.einsum("ij,ij->i", self.left, self.left), np.einsum("ij,ij->i", self.right, self.right)
         ntk, memory = q_u, TABLES // max(1, arch.depth - 1)
         for _ in range(arch.depth - 1):
-            largest = float(max(q_u.max(), q_v.max()))
+            largest = _finite(q_u, q_v)
             left = duals.side(q_u, largest, memory)
             right = left if self.symmetric else duals.side(q_v, largest, memory)
             sides.append((left, right))
             q_u, q_v = (self.w2 * side.diagonal[0] + self.beta2 for side in (left, right))
             ntk = self.w2 * ntk * left.diagonal[1] + q_u
+        _finite(q_u + ntk, q_v)
         self.diagonal = np.stack([q_u, ntk])
         return sides
 
@@ -120,6 +122,14 @@ def _with_bias(arch: Architecture, X: Floats) -> Floats:
     np.multiply(X, arch.w_std / np.sqrt(arch.n_in), out=out[:, :-1])
     out[:, -1] = arch.beta
     return out
+
+
+def _finite(q_u: Floats, q_v: Floats) -> float:
+    """The largest variance; a ValueError that names the points if it is beyond all numbers."""
+    for field, q in (("X", q_u), ("X2", q_v)):
+        if not np.isfinite(q.max()):
+            raise ValueError(f"{field}: the kernel overflows at points as far from the origin; take a smaller norm")
+    return float(max(q_u.max(), q_v.max()))
 
 
 def _clear_diagonal(tile: Floats, rows: slice, columns: slice) -> None:

@@ -63,8 +63,14 @@ class Eigenvalues:
         """Slope of log lambda_k over log k by least squares, for degrees first to last of those told from zero.
 
         Raises:
-            ValueError: fewer than two such degrees.
+            ValueError: degrees outside 1 to the highest, or fewer than two that are told from zero.
         """
+        highest = len(self.values) - 1
+        if not 1 <= first < last <= highest:
+            raise ValueError(
+                f"first, last: two degrees between 1 and {highest}, the smaller one first, are needed; "
+                f"got {first} and {last}"
+            )
         k = np.arange(first, last + 1)
         k = k[(self.values > self.error)[first : last + 1]]
         if len(k) < 2:

@@ -164,6 +164,15 @@ def test_the_jacobian_is_that_of_differences(kind, seed, N, S):
     np.testing.assert_allclose(found, differences, atol=1e-5 * (1 + np.abs(found).max()))
 
 
+@pytest.mark.parametrize("place", ["ntk", "y", "f_0"])
+def test_what_is_no_number_is_named(place):
+    given = {"ntk": K, "y": Y, "f_0": F_0}
+    given[place] = given[place].clone()
+    given[place][0, 0] = math.nan
+    with pytest.raises(ValueError, match=rf"^{place}: every entry must be a finite number$"):
+        direction_descent(**given, direction="f - y", X=X, times=[1.0])
+
+
 def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match=r"^direction: shape \(20, 2\) is needed, got \(20, 1\)"):
         direction_descent(K, lambda f, y, x, t: f[:, :1], Y, X, F_0, [1.0])

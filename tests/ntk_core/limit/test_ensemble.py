@@ -179,6 +179,13 @@ def test_initial_functions_that_do_not_fit_are_named(figure_2, f_train, f_test, 
         figure_2.evolve(f_train, 1.0, None if f_test is None else data.circle([0.1, 2.0]), f_test)
 
 
+def test_no_times_are_named(figure_2):
+    view = figure_2.on(figure_2.X)
+    for call in (view.means, view.marginals, figure_2.gains, figure_2.decays):
+        with pytest.raises(ValueError, match=r"^times: one or more times are needed, got none$"):
+            call([])
+
+
 def test_cost_decreases_at_the_rate_of_section_3(random_task):
     """dC/dt = -|d|_K^2 with |d|_K^2 = E_{x,x'} d(x) K(x, x') d(x')."""
     f_0 = torch.from_numpy(np.random.default_rng(5).standard_normal((20, 2)))

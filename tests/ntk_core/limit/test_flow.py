@@ -125,6 +125,8 @@ def test_what_does_not_move_costs_nothing():
         ({"times": [math.inf]}, "times: finite times >= 0"),
         ({"times": []}, "times: finite times >= 0"),
         ({"times": [-1.0]}, "times: finite times >= 0"),
+        ({"tolerance": 0}, "tolerance: must be a finite number > 0, got 0"),
+        ({"tolerance": math.nan}, "tolerance: must be a finite number > 0, got nan"),
     ],
 )
 def test_what_does_not_fit_is_refused(change, sentence):

@@ -123,6 +123,8 @@ def test_bad_arguments_are_named(tmp_path):
         regression(operator, Y[:10], 0.1)
     with pytest.raises(ValueError, match=r"^ridge: must be a finite number > 0, got 0"):
         regression(operator, Y, 0.0)
+    with pytest.raises(ValueError, match=r"^tolerance: must be a finite number > 0, got 0"):
+        regression(operator, Y, 0.1, tolerance=0)
     with pytest.raises(ValueError, match=r"^rank: must be a whole number >= 1"):
         pivoted(NTK(ARCH), X, 0.1, 0)
     states = []

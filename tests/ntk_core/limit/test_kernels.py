@@ -404,6 +404,21 @@ def test_blocks_cover_every_pair_once(size: int) -> None:
 # Inputs.
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("depth", [1, 3])
+@pytest.mark.parametrize("name", ["relu", "tanh", "erf", "step"])
+def test_points_so_far_away_that_their_squares_overflow_are_named(name: str, depth: int) -> None:
+    near, far = [[1.0, 0.0]], [[1.0, 0.0], [1e160, 0.0]]
+    arch = _arch(depth, activation=name)
+    for field, call in (
+        ("X", lambda: limiting_kernels(arch, far)),
+        ("X2", lambda: limiting_kernels(arch, near, far)),
+        ("X", lambda: KernelOperator(arch, far)),
+    ):
+        with pytest.raises(ValueError, match=rf"^{field}: the kernel overflows at points as far from the origin"):
+            call()
+
+
 def test_inputs_of_many_kinds() -> None:
     arch = _arch(2)
     X = [[1.0, 0.0], [0.5, 2.0]]

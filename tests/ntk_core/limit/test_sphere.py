@@ -112,6 +112,13 @@ def test_slopes_use_what_is_told_from_zero():
         fourier_eigenvalues(RBF(3.0), 100).slope(60, 100)
 
 
+@pytest.mark.parametrize(("first", "last"), [(0, 10), (1, 20), (3, 3), (5, 2)])
+def test_slopes_are_of_degrees_that_there_are(first, last):
+    found = sphere_eigenvalues(RBF(), 10)
+    with pytest.raises(ValueError, match=rf"^first, last: two degrees between 1 and 10, .* got {first} and {last}$"):
+        found.slope(first, last)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
