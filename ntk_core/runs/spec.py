@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from functools import lru_cache
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -15,6 +16,7 @@ from ntk_core.activations.known_names import check_activation
 RESULTS_VERSION = 8  # raise it when a change of the code changes a run's numbers
 
 MAX_STEPS = 1_000_000
+MAX_FLOW = 1e9  # time of gradient flow, which has no steps: as far as the most steps of the largest rate
 
 ActivationName = Annotated[str, AfterValidator(check_activation)]
 Width = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -69,7 +71,16 @@ class TrainingSpec(ExperimentSpec):
             raise ValueError(f"widths: {list(self.widths)} names a width twice")
         if self.rule == "gradient_flow" and self.method == "steps":
             raise ValueError("method: gradient flow has no steps; choose leaps, or gradient descent as the rule")
-        if self.time / self.learning_rate > MAX_STEPS:
+        if self.rule == "gradient_flow":
+            if self.time > MAX_FLOW:
+                raise ValueError(
+                    f"time: gradient flow up to {self.time:g} was asked for; at most {MAX_FLOW:g} is allowed"
+                )
+            if any(b <= a for a, b in pairwise(self.times)):
+                raise ValueError(
+                    f"time: {self.snapshots} output times up to {self.time:g} are not told from each other"
+                )
+        elif self.time / self.learning_rate > MAX_STEPS:
             raise ValueError(
                 f"time: {self.time:g} at learning rate {self.learning_rate:g} is {self.time / self.learning_rate:,.0f} "
                 f"steps; at most {MAX_STEPS:,} are allowed"
@@ -78,8 +89,8 @@ class TrainingSpec(ExperimentSpec):
 
     @property
     def steps(self) -> int:
-        """Steps of gradient descent that reach `time`."""
-        return round(self.time / self.learning_rate)
+        """Steps of gradient descent that reach `time`; 0 for gradient flow, which has none."""
+        return 0 if self.rule == "gradient_flow" else round(self.time / self.learning_rate)
 
     @property
     def times(self) -> tuple[float, ...]:

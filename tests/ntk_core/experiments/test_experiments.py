@@ -111,6 +111,11 @@ class TestSpecs:
         assert again == spec
         assert again.key == spec.key != module.Spec(seeds=4).key
 
+    def test_a_flow_has_no_steps_to_be_too_many(self):
+        spec = circle.Spec(rule="gradient_flow", learning_rate=1e-3, time=2000)
+        assert (spec.steps, spec.times[-1]) == (0, 2000)
+        assert not circle.plan(spec).refusal
+
     @pytest.mark.parametrize(
         ("module", "fields", "sentence"),
         [
@@ -124,6 +129,14 @@ class TestSpecs:
             (circle, {"n_train": 1001}, "n_train: "),
             (circle, {"angles": 10**7}, "angles: "),
             (circle, {"evil": 1}, "evil: "),
+            (circle, {"activation": f"leaky_relu({'9' * 200})"}, "activation: the slope of leaky_relu must be at most"),
+            (circle, {"time": 2000, "learning_rate": 1e-3}, "time: 2000 at learning rate 0.001 is 2,000,000 steps"),
+            (
+                circle,
+                {"rule": "gradient_flow", "time": 1e-323},
+                "time: 13 output times up to 9.88131e-324 are not told",
+            ),
+            (circle, {"rule": "gradient_flow", "time": 1e10}, "time: gradient flow up to 1e+10 was asked for"),
             (function_space, {"points": "custom"}, "custom: no training point is given"),
             (function_space, {"points": "custom", "custom": [[0.0, math.inf]]}, "custom.0.1: "),
             (function_space, {"points": "custom", "custom": [[99.0, 0.0]]}, "custom.0.0: "),
