@@ -63,8 +63,10 @@ class Viewers:
                     self._wait_for(viewer, self.grace)
 
     def leave(self, viewer: str) -> None:
-        """This viewer does not come back."""
+        """This viewer does not come back; nothing if it is not counted, unless whoever asks gives no name."""
         with self._lock:
+            if viewer and viewer not in self._connections:
+                return
             self._forget(viewer)
             self._forget("")
             empty = self.left = not self._connections

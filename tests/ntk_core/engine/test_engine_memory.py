@@ -258,6 +258,20 @@ def test_a_run_that_nobody_watches_goes_on_for_a_while(abandoned):
     assert not viewers.left
 
 
+def test_a_stranger_cannot_stop_a_run_that_goes_on_by_itself(abandoned):
+    viewers = Viewers(lambda: abandoned.append(1), grace=0.05, patience=10)
+    viewers.connect("a")
+    viewers.disconnect("a")
+    time.sleep(0.2)
+    assert "a" not in viewers
+    for stranger in ("stranger", "a"):
+        viewers.leave(stranger)
+    assert not abandoned
+    assert not viewers.left
+    viewers.leave("")  # whoever has the run itself in hand
+    assert abandoned == [1]
+
+
 def test_who_stops_a_run_is_not_waited_for(abandoned):
     viewers = Viewers(lambda: abandoned.append(1), grace=10, patience=10)
     viewers.connect("a")
