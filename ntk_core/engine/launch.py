@@ -227,7 +227,11 @@ class Launch:
         self._expect_no_more(name)
         with self._lock:
             if name in self._open and not self.run.final:
-                self._deadlines[name] = SHARED.after(self._stalled, lambda: self._give_up(name))
+                self._deadlines[name] = SHARED.after(self._stalled, lambda: self._begin_to_give_up(name))
+
+    def _begin_to_give_up(self, name: str) -> None:
+        """Talking to a cluster that does not answer takes its time, which other deadlines do not have."""
+        threading.Thread(target=self._give_up, args=(name,), name=f"gives up {name}", daemon=True).start()
 
     def _give_up(self, name: str) -> None:
         with self._lock:

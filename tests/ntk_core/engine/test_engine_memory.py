@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ import pytest
 from ntk_core import experiments
 from ntk_core.engine import run as run_module
 from ntk_core.engine.cluster import theory_bytes
-from ntk_core.engine.deadlines import Deadlines
+from ntk_core.engine.deadlines import SHARED, Deadlines
+from ntk_core.engine.launch import Launch
 from ntk_core.engine.previews import Preview, PreviewCache
 from ntk_core.engine.run import Run
 from ntk_core.engine.runs import Runs
@@ -270,6 +272,25 @@ def test_a_stranger_cannot_stop_a_run_that_goes_on_by_itself(abandoned):
     assert not viewers.left
     viewers.leave("")  # whoever has the run itself in hand
     assert abandoned == [1]
+
+
+def test_other_deadlines_do_not_wait_for_a_worker_that_does_not_answer(toy):
+    run, ends, free = made(toy), [], threading.Event()
+
+    def restart(workers, **options):
+        assert free.wait(30)
+
+    client = SimpleNamespace(restart_workers=restart)
+    connection = SimpleNamespace(client=lambda: client)
+    launch = Launch(run, connection, lambda *end: ends.append(end), stalled=0.05)
+    (part,) = run.parts
+    launch._open, launch._tasks = {part}, {part: SimpleNamespace(cancel=lambda: None)}
+    launch._expect_more(part)
+    due = threading.Event()
+    SHARED.after(0.2, due.set)
+    assert due.wait(10)
+    free.set()
+    assert [state for state, _ in ends] == ["failed"]
 
 
 def test_who_stops_a_run_is_not_waited_for(abandoned):
