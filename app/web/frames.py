@@ -67,7 +67,7 @@ class FrameCache:
         """The picture of this frame."""
         group = (run.task, spec.key, json.dumps(options, sort_keys=True))
         draw = lambda: self._encode(run, spec, theory, frame, options)  # noqa: E731
-        return await self._drawn.get(group, (frame.index, frame.number), draw)
+        return await self._drawn.get(group, frame.index, draw, frame.number)
 
     def _encode(self, run: Run, spec: Any, theory: Theory, frame: Frame, options: Mapping[str, Any]) -> Picture:
         time = float(run.result.times[frame.index])

@@ -84,6 +84,21 @@ def test_groups_unused_for_longest_make_room(pen):
     assert [pen.drawn[name] for name in ("a0", "b0", "c0")] == [1, 2, 1]
 
 
+def test_of_a_drawing_that_is_replaced_the_newest_is_kept(pen):
+    async def watch():
+        kept = DrawnOnce[str](50)
+        for edition in range(1, 30):
+            for _ in range(2):
+                assert await kept.get("a", 0, pen.of(f"{edition}"), edition) == str(edition).ljust(10)
+        assert kept._size == 10
+        assert await kept.get("a", 0, pen.of("late"), 3) == "late      "
+        await kept.get("a", 0, pen.of("29"), 29)
+        assert kept._size == 10
+
+    asyncio.run(watch())
+    assert set(pen.drawn.values()) == {1}
+
+
 def test_what_could_not_be_drawn_is_tried_again(pen):
     def fail():
         raise KeyError("a defect of the chart")
