@@ -22,6 +22,7 @@ from starlette.routing import Route
 from app.controls.forms import Control
 from app.web import events, url_checks
 from app.web.frames import Draw, FrameCache
+from ntk_core.engine.errors import EngineError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -84,7 +85,7 @@ class Streams:
             spec, seen = self._spec(request, run), url_checks.last_event(request)
             if self._viewers[viewer] >= self.most:
                 raise url_checks.UrlError(f"{self.most} streams are open already: close another page", 429)
-        except url_checks.UrlError as problem:
+        except (url_checks.UrlError, EngineError) as problem:
             return url_checks.refusal(problem)
         return events.EventStream(lambda send: self._watched(run, spec, viewer, options, seen, send))
 
@@ -92,7 +93,7 @@ class Streams:
         """The viewer leaves for good; a run that nobody watches is cancelled at once."""
         try:
             run, viewer = self._run(request), url_checks.viewer(request)
-        except url_checks.UrlError as problem:
+        except (url_checks.UrlError, EngineError) as problem:
             return url_checks.refusal(problem)
         await asyncio.to_thread(run.stop, viewer)
         return JSONResponse({"state": run.state})

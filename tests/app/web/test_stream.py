@@ -29,6 +29,7 @@ from app.web import stream as stream_module
 from app.web.frames import FrameCache
 from app.web.stream import NOT_DRAWN, Streams
 from ntk_core import experiments
+from ntk_core.engine import EngineError
 from ntk_core.engine.run import Frame
 from ntk_core.runs import files
 
@@ -294,6 +295,16 @@ def test_a_closing_server_ends_its_streams(engine, toy):
             assert "end" not in [name for name, _ in sent]  # ended by the server: the page will try again
     finally:
         run.stop("v")
+
+
+@pytest.mark.parametrize(("method", "action"), [("GET", "stream"), ("POST", "leave")])
+def test_an_engine_that_is_closing_is_said_to_be(server, monkeypatch, method, action):
+    def refuse():
+        raise EngineError("the engine is closing")
+
+    monkeypatch.setattr(server.streams, "engine", refuse)
+    _, response = server.request(method, KEY, action, viewer="v")
+    assert (response.status, json.loads(response.read())["error"]) == (503, "the engine is closing")
 
 
 def test_a_stream_that_is_told_something_as_it_is_closed_ends_too():
