@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 # From the ground up: a room imports from rooms before it, from its own, and from the ground that is below it.
 CORE_ORDER = (
-    ("progress", "device", "threads", "eigen", "products", "rules", "costs", "directions", "_lazy", "py"),
+    ("progress", "device", "threads", "eigen", "products", "rules", "costs", "directions", "caches", "_lazy", "py"),
     ("duals",),
     ("activations",),
     ("architecture",),

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ntk_core.caches import cache_folder
 from ntk_core.data.tables import Table
 
 FOLDER_VARIABLE = "NTK_DATA"
@@ -97,7 +98,10 @@ class Store:
         except OSError as error:
             self._remove(aside)
             raise ValueError(f"data: the table could not be kept ({error.strerror or error})") from error
-        self._make_room(self._path(name))
+        try:
+            self._make_room(self._path(name))
+        except OSError as error:
+            log.warning("what is kept beside a new table could not be looked through: %s", error)
         return name
 
     def get(self, name: str) -> Table:
@@ -183,10 +187,9 @@ def _gone() -> GoneError:
 
 def _cache_folder() -> Path:
     try:
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    except RuntimeError:  # nobody's home
-        home = Path(tempfile.gettempdir())
-    return home / "ntk-explorer" / "data"
+        return cache_folder(FOLDER_VARIABLE) / "data"
+    except OSError:  # nobody's home
+        return Path(tempfile.gettempdir()) / "ntk-explorer" / "data"
 
 
 def _canonical(table: Table, name: str) -> np.ndarray:

@@ -12,13 +12,13 @@ import io
 import logging
 import os
 import re
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from ntk_core.caches import cache_folder
 from ntk_core.runs import file_system, files
 from ntk_core.runs.file_system import Entry, StoreError, asking
 from ntk_core.runs.machine import parse_bytes
@@ -244,31 +244,13 @@ def from_environment(recordings: str | Path | None = None, environ: Mapping[str,
 
 
 def default_folder() -> Path:
-    """Where this user's programs keep what they could make again.
-
-    Raises:
-        OSError: the user has no home folder.
-    """
-    if sys.platform == "win32" and os.environ.get("LOCALAPPDATA"):
-        caches = Path(os.environ["LOCALAPPDATA"])
-    elif sys.platform == "darwin":
-        caches = _home() / "Library" / "Caches"
-    else:
-        named = Path(os.environ.get("XDG_CACHE_HOME", ""))
-        caches = named if named.is_absolute() else _home() / ".cache"  # a relative one is to be ignored
-    return caches / "ntk-explorer"
+    """Where results are kept unless another place is named; an OSError where the user has no home folder."""
+    return cache_folder(URL_VARIABLE)
 
 
 def _check(spec: ExperimentSpec, attrs: Mapping[str, Any]) -> None:
     if attrs.get("key") != spec.key:
         raise ValueError(f"file: it is of {attrs.get('key', 'no spec')}, not of {spec.key}")
-
-
-def _home() -> Path:
-    try:
-        return Path.home()
-    except RuntimeError as error:
-        raise OSError(None, f"there is no home folder to keep them in; {URL_VARIABLE} names another") from error
 
 
 def _megabytes(size: int) -> str:

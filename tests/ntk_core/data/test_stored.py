@@ -3,12 +3,15 @@
 import json
 import os
 import pickle
+import sys
+import tempfile
 import time
 
 import numpy as np
 import pytest
 
 from ntk_core.data import GoneError, Store, choose, digest, parse, stored
+from ntk_core.runs.store import default_folder
 
 TEXT = "a,b,kind\n1,2,x\n3,4,y\n5,-0.0,x\n"
 TABLE = choose(parse(TEXT))
@@ -98,6 +101,17 @@ def test_writing_is_whole_or_not_at_all(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_is_kept_is_kept_even_if_the_others_cannot_be_looked_through(tmp_path, monkeypatch, caplog):
+    store = Store(tmp_path)
+
+    def refuse(*args, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(store.fs, "ls", refuse)
+    assert len(store.get(store.put(TABLE))) == 3
+    assert "could not be looked through" in caplog.text
+
+
 def test_damaged_files_count_as_absent(tmp_path):
     store = Store(tmp_path)
     name = store.put(TABLE)
@@ -149,3 +163,16 @@ def test_the_place_is_the_environments(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     Store().put(TABLE)
     assert (tmp_path / "cache" / "ntk-explorer" / "data" / f"{name}.npz").is_file()
+
+
+def test_the_folder_is_beside_what_results_are_kept_in(monkeypatch, tmp_path):
+    """A relative folder for caches is to be ignored; without a home there is the one for temporary files."""
+    monkeypatch.delenv(stored.FOLDER_VARIABLE)
+    monkeypatch.setenv("XDG_CACHE_HOME", "caches")
+    monkeypatch.setattr(stored.Path, "home", lambda: tmp_path)
+    for platform in ("linux", "darwin"):
+        monkeypatch.setattr(sys, "platform", platform)
+        assert stored._cache_folder() == default_folder() / "data"
+        assert stored._cache_folder().is_relative_to(tmp_path)
+    monkeypatch.setattr(stored.Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))
+    assert stored._cache_folder().is_relative_to(tempfile.gettempdir())
