@@ -120,8 +120,12 @@ def test_bad_tables_are_named(text, arguments, sentence):
 
 
 def test_no_input_makes_numpy_warn():
+    """Nor gives another direction, though squares and sums of these numbers overflow."""
     with np.errstate(all="raise", under="ignore"):
-        choose(parse("a,b,y\n1e308,-1e308,1\n-1e308,1e308,2\n5,1e-300,3\n"), standardized=True, sphere=True)
+        table = choose(parse("a,b,y\n1e308,-1e308,1\n-1e308,1e308,2\n5,1e-300,3\n"), standardized=True, sphere=True)
+    half = np.sqrt(0.5)
+    np.testing.assert_allclose(table.inputs, [[half, -half], [-half, half], [1, 0]], rtol=1e-12, atol=1e-12)
+    np.testing.assert_array_equal(table.targets, [1, 2, 3])
 
 
 @pytest.mark.parametrize("count", [1, 101])
