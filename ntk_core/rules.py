@@ -49,6 +49,9 @@ class Rule(Protocol):
     def stable(self, largest: float) -> bool:
         """Whether no eigendirection grows, for the largest eigenvalue of Theta/N."""
 
+    def largest_rate(self, largest: float) -> float:
+        """The rate from which on it is not stable; infinite where no rate is too large."""
+
 
 @dataclass(frozen=True)
 class GradientFlow:
@@ -69,6 +72,10 @@ class GradientFlow:
     def stable(self, largest: float) -> bool:
         """Always: the flow only decays."""
         return True
+
+    def largest_rate(self, largest: float) -> float:
+        """No rate is too large where there are no steps."""
+        return math.inf
 
 
 @dataclass(frozen=True)
@@ -105,6 +112,10 @@ class GradientDescent:
     def stable(self, largest: float) -> bool:
         """eta < 2 / lambda."""
         return self.rate * largest < 2.0
+
+    def largest_rate(self, largest: float) -> float:
+        """2 / lambda."""
+        return 2.0 / largest if largest > 0 else math.inf
 
 
 @dataclass(frozen=True)
@@ -157,6 +168,15 @@ class Momentum:
     def stable(self, largest: float) -> bool:
         """eta < 2 (1 + mu) / lambda."""
         return self.rate * largest < 2.0 * (1.0 + self.momentum)
+
+    def largest_rate(self, largest: float) -> float:
+        """2 (1 + mu) / lambda."""
+        return 2.0 * (1.0 + self.momentum) / largest if largest > 0 else math.inf
+
+
+def descending(rule: Rule) -> Rule:
+    """The rule, or in place of one without steps the gradient descent that follows it."""
+    return rule if rule.unit else GradientDescent()
 
 
 def remaining(rule: Rule, values: Tensor, time: float | Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -55,9 +56,10 @@ def theory_rule(spec: TrainingSpec, largest: float) -> tuple[Rule, str]:
 
 def stable_rate(spec: TrainingSpec, largest: float) -> float | None:
     """The learning rate above which the spec's rule diverges on a kernel Theta/N with this eigenvalue; None: never."""
-    if spec.rule == "gradient_flow" or largest <= 0:
-        return None
-    return 2.0 * (1.0 + (spec.momentum if spec.rule == "momentum" else 0.0)) / largest
+    from ntk_core.runs.lockstep import rule_of
+
+    limit = rule_of(spec).largest_rate(largest)
+    return limit if math.isfinite(limit) else None
 
 
 def with_warnings(plan: Plan, spec: TrainingSpec, largest: float, *more: str | None) -> Plan:

@@ -96,12 +96,13 @@ def _stable_rate(activation: str, beta: float, w_std: float, depth: int) -> floa
     from ntk_core.eigen import eigvalsh
     from ntk_core.limit.depth_path import check_growth
     from ntk_core.limit.kernels import limiting_kernels
+    from ntk_core.rules import GradientDescent
 
     X, _ = laws.training_set()
     arch = Architecture(depth, 1, activation, beta, w_std=w_std)
     check_growth(arch, HALF_NORM)
     K = limiting_kernels(arch, X).ntk / len(X)
-    return 2 / float(eigvalsh(K)[-1])
+    return GradientDescent().largest_rate(float(eigvalsh(K)[-1]))
 
 
 def _outputs(spec: Spec) -> tuple[dict[str, Labelled], dict[str, Any]]:

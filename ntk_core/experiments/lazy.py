@@ -111,9 +111,11 @@ def _rule_name(spec: Spec) -> str:
 
 def stable_rate(spec: Spec) -> float:
     """2 / lambda_max(Theta/N) of the limit: the smaller of the kernels' that play a part."""
+    from ntk_core.rules import GradientDescent
+
     sources = {name == ONE_RATE for name in spec.parametrizations} | {False}
     largest = max(float(_ensemble(spec, source).values[-1]) for source in sources)
-    return 2 / largest if largest > 0 else np.inf
+    return GradientDescent().largest_rate(largest)
 
 
 def _ensemble(spec: Spec, one_rate: bool) -> InfiniteEnsemble:

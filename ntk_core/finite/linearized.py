@@ -21,7 +21,7 @@ from ntk_core.architecture import Architecture
 from ntk_core.device import as_tensor
 from ntk_core.eigen import eigh, seen_along, without_null
 from ntk_core.finite.layer_terms import as_matrix
-from ntk_core.rules import GradientFlow, Momentum, Rule, check_whole_steps, remaining
+from ntk_core.rules import GradientFlow, Rule, check_whole_steps, descending, remaining
 
 
 class Model(Protocol):
@@ -82,9 +82,7 @@ class LinearizedNetwork:
     @property
     def stable_rate(self) -> float:
         """2 / lambda_max over the seeds (1 + mu times as much with momentum mu)."""
-        largest = float(self.values[:, -1].max())
-        slack = 1.0 + (self.rule.momentum if isinstance(self.rule, Momentum) else 0.0)
-        return 2.0 * slack / largest if largest > 0 else math.inf
+        return descending(self.rule).largest_rate(float(self.values[:, -1].max()))
 
     def at(self, t: float, X_test: Any = None) -> Tensor:
         """f_lin at time t, 0 <= t <= math.inf: float64 (M, n_out), with a leading S for an ensemble.

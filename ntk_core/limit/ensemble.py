@@ -31,7 +31,7 @@ from ntk_core.limit.kernel_choice import as_kernel
 from ntk_core.limit.kernel_functions import NNGP, NTK, Kernel
 from ntk_core.limit.predictions import Predictions, kernels
 from ntk_core.limit.semidefinite import check_semidefinite, null_level
-from ntk_core.rules import GradientFlow, Momentum, Rule, check_whole_steps, remaining
+from ntk_core.rules import GradientFlow, Rule, check_whole_steps, descending, remaining
 
 
 class InfiniteEnsemble:
@@ -113,9 +113,7 @@ class InfiniteEnsemble:
 
         Momentum mu, where that is the rule, allows 1 + mu times as much.
         """
-        largest = float(self.values[-1]) + self.ridge
-        slack = 1.0 + (self.rule.momentum if isinstance(self.rule, Momentum) else 0.0)
-        return 2.0 * slack / largest if largest > 0 else math.inf
+        return descending(self.rule).largest_rate(float(self.values[-1]) + self.ridge)
 
     def gain(self, t: float) -> Tensor:
         """E_t(lambda + ridge) (N,): without a ridge, t where lambda = 0, and the pseudo-inverse 1/lambda at t = inf.

@@ -82,6 +82,16 @@ def test_stability(rule, limit):
         assert not rule.stable(1.001 * limit)
 
 
+@pytest.mark.parametrize("largest", [1e-6, 0.3, 40.0])
+def test_the_largest_rate_is_where_rules_stop_being_stable(largest):
+    for made in (GradientDescent, lambda rate: Momentum(rate, 0.5)):
+        limit = made(1.0).largest_rate(largest)
+        assert made(0.999 * limit).stable(largest)
+        assert not made(1.001 * limit).stable(largest)
+        assert made(1.0).largest_rate(0.0) == math.inf
+    assert GradientFlow().largest_rate(largest) == math.inf
+
+
 def operator(P, seed=0):
     source = torch.Generator().manual_seed(seed)
     U = torch.linalg.qr(torch.randn(P, P, dtype=torch.float64, generator=source)).Q
