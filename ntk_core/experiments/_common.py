@@ -137,11 +137,14 @@ def squared_cost(update: Update) -> Tensor:
 
 def _divergence(spec: TrainingSpec, largest: float) -> str | None:
     limit = stable_rate(spec, largest)
-    if limit is None or spec.learning_rate < limit:
-        return None
+    return None if limit is None or spec.learning_rate < limit else diverges(spec.learning_rate, limit)
+
+
+def diverges(rate: float, limit: float, kernel: str = "this kernel") -> str:
+    """The sentence that says so before training, of a learning rate above the limit that the kernel sets."""
     return (
-        f"Gradient descent will diverge: the learning rate {spec.learning_rate:g} is above the stability limit "
-        f"{_down(limit)} of this kernel. Lower it below {_down(limit)}."
+        f"Gradient descent will diverge: the learning rate {rate:g} is above the stability limit "
+        f"{_down(limit)} of {kernel}. Lower it below {_down(limit)}."
     )
 
 

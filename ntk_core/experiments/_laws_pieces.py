@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ntk_core.experiments import _laws_spec as laws
 from ntk_core.experiments import _pieces
+from ntk_core.experiments._common import diverges
 from ntk_core.experiments._laws_theory import stable_rate
 from ntk_core.runs import machine
 from ntk_core.runs.counts import DRAWS_PER_SECOND
@@ -73,10 +74,7 @@ def plan(spec: Spec) -> Plan:
 def _warnings(spec: Spec) -> tuple[str, ...]:
     if spec.measure != "training" or spec.learning_rate < stable_rate(spec):
         return ()
-    return (
-        f"Gradient descent will diverge: the learning rate {spec.learning_rate:g} is above the stability limit "
-        f"{stable_rate(spec):.3g} of the limiting kernel. Lower it.",
-    )
+    return (diverges(spec.learning_rate, stable_rate(spec), "the limiting kernel"),)
 
 
 def _weights(spec: Spec, piece: Piece) -> int:

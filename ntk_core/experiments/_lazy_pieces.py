@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ntk_core.experiments import _lazy_spec as lazy
 from ntk_core.experiments import _pieces
+from ntk_core.experiments._common import diverges
 from ntk_core.experiments._lazy_points import points_of
 from ntk_core.runs import machine
 from ntk_core.runs.counts import DRAWS_PER_SECOND
@@ -101,10 +102,7 @@ def _too_many_unknowns(spec: Spec) -> str | None:
 
 def _warnings(spec: Spec, stable_rate: float) -> tuple[str, ...]:
     if spec.learning_rate >= stable_rate:
-        return (
-            f"Gradient descent will diverge: the learning rate {spec.learning_rate:g} is above the stability limit "
-            f"{stable_rate:.3g} of the limiting kernel. Lower it.",
-        )
+        return (diverges(spec.learning_rate, stable_rate, "the limiting kernel"),)
     if spec.learning_rate > CAREFUL * stable_rate and ("mup" in spec.parametrizations or min(spec.alphas) < 1):
         return (
             f"The learning rate {spec.learning_rate:g} is near the stability limit {stable_rate:.3g} of the kernel at "

@@ -114,7 +114,9 @@ def test_what_training_changes():
 
 def test_a_network_that_diverges_is_a_hole_and_was_announced():
     spec = laws.Spec(measure="training", widths=(16,), depths=(3,), trained=2, learning_rate=500.0, time=50_000.0)
-    assert "Gradient descent will diverge" in laws.plan(spec).warnings[0]
+    (warning,) = laws.plan(spec).warnings
+    assert warning.startswith("Gradient descent will diverge: the learning rate 500 is above the stability limit ")
+    assert "of the limiting kernel. Lower it below " in warning
     assert np.isnan(experiments.compute(spec)["kernel_change"]).all()
 
 
