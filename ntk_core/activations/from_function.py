@@ -118,20 +118,16 @@ def _differentiable(f: Elementwise) -> bool:
 
 def _check(name: str, what: str, f: Elementwise, probe: Tensor) -> None:
     given = probe.clone()
-    try:
-        out = f(given)
-    except Exception as error:
-        raise ValueError(f"activation: {what} of {name!r} cannot be evaluated: {error}") from error
+    out, single = _evaluated(name, what, f, given), _evaluated(name, what, f, probe.float())
     if not isinstance(out, Tensor) or out.shape != probe.shape:
         got = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
         raise ValueError(
             f"activation: {what} of {name!r} must return the shape it is given, {tuple(probe.shape)}, got {got}"
         )
-    for values in (probe, probe.float()):
-        if f(values.clone()).dtype != values.dtype:
+    for values, dtype in ((out, probe.dtype), (single, torch.float32)):
+        if values.dtype != dtype:
             raise ValueError(
-                f"activation: {what} of {name!r} must return the precision it is given, {values.dtype}, "
-                f"got {f(values.clone()).dtype}"
+                f"activation: {what} of {name!r} must return the precision it is given, {dtype}, got {values.dtype}"
             )
     if not bool(torch.isfinite(out).all()):
         bad = float(probe[~torch.isfinite(out)][0])
@@ -144,6 +140,13 @@ def _check(name: str, what: str, f: Elementwise, probe: Tensor) -> None:
             f"activation: {what} of {name!r} must be elementwise and the same every time: "
             "some numbers alone give other values than among others"
         )
+
+
+def _evaluated(name: str, what: str, f: Elementwise, z: Tensor) -> Tensor:
+    try:
+        return f(z)
+    except Exception as error:
+        raise ValueError(f"activation: {what} of {name!r} cannot be evaluated in {z.dtype}: {error}") from error
 
 
 def _check_slope(name: str, f: Elementwise, slope: Elementwise, probe: Tensor) -> None:
