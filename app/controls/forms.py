@@ -34,6 +34,7 @@ class Control:
         step: the widget's step.
         default: only for options of a chart; the spec knows its own defaults.
         shown_if: shows the control only where this function of the other values says so.
+        filled: what it shall hold where it comes into view and holds nothing, from the values before.
     """
 
     name: str
@@ -46,6 +47,11 @@ class Control:
     step: float | None = None
     default: Any = None
     shown_if: Callable[[Mapping[str, Any]], bool] | None = None
+    filled: Callable[[Mapping[str, Any]], Any] | None = None
+
+    def shown(self, values: Mapping[str, Any]) -> bool:
+        """Whether these values show the control."""
+        return self.shown_if is None or self.shown_if(values)
 
 
 def _integer(text: str, control: Control) -> int:

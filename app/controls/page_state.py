@@ -90,10 +90,11 @@ def read(page: str, experiment: str, table: Sequence[Control]) -> tuple[Resolved
         return _adopt(page, experiment, table, normal | chosen, []), False
     if bool(query) if arriving else _foreign(known, table, query, held, saved):
         values, problems = controls.from_query(table, query, normal)
-        return _adopt(page, experiment, table, values, problems), False
+        return _adopt(page, experiment, table, controls.filled(table, values, normal), problems), False
     if arriving:
         return _adopt(page, experiment, table, saved, []), False
     values, problems = controls.from_widgets(table, held, saved)
+    values = controls.filled(table, values, saved)
     resolved = controls.resolve(experiment, table, values, saved)
     wrong = [*problems, *resolved.problems]
     if resolved.values != saved:

@@ -17,7 +17,9 @@ from ntk_core.runs.spec import ExperimentSpec, sentences
 
 MAX_TEXT = 2000  # characters of one URL value; longer ones are refused unread
 
-__all__ = ["FORMS", "Control", "Resolved", "defaults", "from_query", "from_widgets", "plain", "resolve", "to_query"]
+__all__ = [
+    "FORMS", "Control", "Resolved", "defaults", "filled", "from_query", "from_widgets", "plain", "resolve", "to_query",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,12 @@ def from_widgets(
         except (ValueError, TypeError) as error:
             problems.append(_sentence(control, error))
     return values, problems
+
+
+def filled(controls: Sequence[Control], values: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """The values, where those that just came into view and hold nothing hold what they make of the values before."""
+    arriving = [c for c in controls if c.filled and c.shown(values) and not c.shown(before) and not values[c.name]]
+    return {**values, **{c.name: c.filled(before) for c in arriving if c.filled}}
 
 
 def to_query(controls: Sequence[Control], values: Mapping[str, Any], fallback: Mapping[str, Any]) -> dict[str, str]:

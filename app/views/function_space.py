@@ -12,6 +12,7 @@ from app.controls.kernel import kernel_choice
 from app.controls.training import BAND, table
 from app.views import experiment_page
 from app.views.experiment_page import View
+from ntk_core.data import circle_target, even_angles, paper_points
 from ntk_core.experiments._own_points import is_own
 from ntk_core.experiments.function_space import Spec
 
@@ -19,6 +20,16 @@ if TYPE_CHECKING:
     from ntk_core.runs.theory import Theory
 
 TITLE, ORDER, ICON = "Function space", 2, ":material/show_chart:"
+
+
+def _drawn(values: Mapping[str, Any]) -> tuple[tuple[float, float], ...]:
+    """Points to begin one's own with: the even ones where those are drawn, else the paper's four."""
+    gamma, y = paper_points()
+    if values["points"] == "even":
+        gamma = even_angles(min(values["n_train"], MAX_POINTS))
+        y = circle_target(values["target"], gamma)
+    return tuple((round(float(a), 3), round(float(b), 3)) for a, b in zip(gamma, y, strict=True))
+
 
 DATA = (
     Control(
@@ -44,7 +55,7 @@ DATA = (
     ),
     Control(
         "custom", "points", "My points, angle:target", "One a line. The angle is in radians.",
-        shown_if=lambda values: values["points"] == "custom", limits=(-100, 100),
+        shown_if=lambda values: values["points"] == "custom", limits=(-100, 100), filled=_drawn,
     ),
 )  # fmt: skip
 

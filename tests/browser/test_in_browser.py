@@ -268,3 +268,25 @@ def test_a_direction_is_followed_and_a_bad_one_gets_a_sentence_beside_the_same_p
         field.fill("2*(f - y)")
         field.press("Enter")
         expect(alert).to_have_count(0)
+
+
+def test_own_points_begin_with_those_that_were_there_and_survive_a_detour(open_page):
+    page = open_page("function_space?widths=32&seeds=2&time=20")
+    box = plot(page, "f").bounding_box()
+    count = "document.querySelector(`[data-panel='f'] .ntk-plot`).calcdata.at(-1).length"
+
+    def choose(points):
+        page.get_by_role("combobox", name="Training points").click()
+        page.get_by_role("option", name=points).click()
+
+    choose("my own")
+    expect(page.get_by_role("textbox", name="My points")).to_be_visible()
+    expect(page.get_by_role("button", name="Train", exact=True)).to_be_enabled()
+    page.wait_for_function(f"{count} === 4")
+    page.wait_for_timeout(400)
+    page.mouse.click(box["x"] + box["width"] * 0.95, box["y"] + box["height"] * 0.2)
+    page.wait_for_function(f"{count} === 5")
+    choose("evenly spaced")
+    page.wait_for_function(f"{count} === 8")
+    choose("my own")
+    page.wait_for_function(f"{count} === 5")

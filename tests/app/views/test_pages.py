@@ -309,3 +309,30 @@ def test_a_click_beside_a_tables_points_makes_them_ones_own():
     assert less == {"points": "custom", "custom": ((-1.0, 0.4),)}
     many = theory | {"train_gamma": np.zeros(65), "train_y": np.zeros(65)}
     assert function_space.click({"x": 2.0, "y": -1.0}, many, values) == {}
+
+
+def _points(at, which):
+    return at.selectbox(key="function_space.points").select(which).run()
+
+
+def test_own_points_begin_as_those_that_were_drawn_and_survive_a_detour(engine):
+    at = _points(page("function_space", widths="16", seeds="2", time="20"), "custom")
+    assert sentences(at) == []
+    box = at.text_area(key="function_space.custom")
+    assert len(box.value.split()) == 4  # the paper's four
+    assert not button(at, "Train").disabled
+    assert "clickable: true" in str(chart(at)).replace('\\"', "")
+    box.set_value("0:0.2\n1:-1").run()
+    at = _points(at, "even")
+    assert "function_space.custom" not in [t.key for t in at.text_area]
+    at = _points(at, "custom")
+    assert at.text_area(key="function_space.custom").value == "0:0.2\n1:-1"
+    assert first(at.query_params["custom"]) == "0:0.2,1:-1"
+
+
+def test_own_points_begin_as_the_even_ones_and_a_link_without_any_has_some(engine):
+    at = _points(page("function_space", widths="16", seeds="2", points="even", n_train="5"), "custom")
+    assert len(at.text_area(key="function_space.custom").value.split()) == 5
+    linked = page("function_space", points="custom", widths="16", seeds="2")
+    assert sentences(linked) == []
+    assert len(linked.text_area(key="function_space.custom").value.split()) == 4
