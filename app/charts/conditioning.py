@@ -74,15 +74,18 @@ def _degrees(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) 
 
 
 def _missing(entry: Entry, low: float) -> list[dict[str, Any]]:
-    """At the foot of the picture, the degrees that the NTK does not see."""
-    gone = np.asarray(entry.theory.info["missing"], float)
-    if not gone.size:
-        return []
-    name = entry.named("missing from the NTK: λₖ = 0")
-    hover = "k = %{x}<extra>not told from zero</extra>"
-    return [
-        style.points(gone, np.full(gone.shape, low), name, style.INK, "triangle-down", open=True, hovertemplate=hover)
-    ]
+    """At the foot of the picture, the degrees that the NTK does not see, and those that rounding hides."""
+    seen, k = entry.theory["seen"][0], entry.theory["degree"]
+    traces = []
+    for state, name, colour, symbol, what in (
+        (0, "missing from the NTK: λₖ = 0", style.INK, "triangle-down", "λₖ = 0"),
+        (-1, "NTK below rounding", style.MUTED, "circle", "not told from zero"),
+    ):
+        gone = k[seen == state]
+        if gone.size:
+            foot, hover = np.full(gone.shape, low), f"k = %{{x}}<extra>{what}</extra>"
+            traces.append(style.points(gone, foot, entry.named(name), colour, symbol, open=True, hovertemplate=hover))
+    return traces
 
 
 def _spectrum(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ntk_core.limit.conditioning import Conditioning, Definiteness
+    from ntk_core.limit.parity import Absent
 
 KERNELS = ("ntk", "nngp")
 Data = Annotated[str, AfterValidator(partial(data.check_reference, sets=("sphere",)))]
@@ -84,6 +85,7 @@ def theory(spec: Spec) -> Theory:
 def _on_sphere(spec: Spec) -> Theory:
     found = by_degree(common.net_of(spec), spec.dimension, spec.degrees)
     lost, seen = _compared(spec, found.ntk)
+    missing = np.flatnonzero(seen[0] == MISSING).tolist()
     arrays = (
         _degrees(found.ntk, found.nngp)
         | _sweep(spec)
@@ -94,10 +96,10 @@ def _on_sphere(spec: Spec) -> Theory:
     )
     info = {
         "compared": list(_names(spec.activation)),
-        "lost": found.ntk.lost,
-        "missing": list(found.ntk.missing),
+        "lost": bool(lost[0]),
+        "missing": missing,
         "resolved": found.ntk.resolved,
-        "notes": _notes(found.ntk),
+        "notes": _notes(_absent(common.net_of(spec), spec), seen[0]) if lost[0] else [],
     }
     return Theory(arrays, info)
 
@@ -213,30 +215,46 @@ def _names(own: str) -> tuple[str, ...]:
 def _compared(spec: Spec, own: Definiteness) -> tuple[np.ndarray, np.ndarray]:
     """For each activation whether its NTK loses positive definiteness, (A,), and which degrees it sees, (A, K + 1)."""
     net = common.net_of(spec)
-    others = [net._replace(activation=a) for a in _names(spec.activation)[1:]]
-    rows = [own, *(ntk_by_degree(other, spec.dimension, spec.degrees) for other in others)]
-    return np.array([row.lost for row in rows]), np.stack([_seen(row) for row in rows])
+    nets = [net._replace(activation=a) for a in _names(spec.activation)]
+    rows = [own, *(ntk_by_degree(other, spec.dimension, spec.degrees) for other in nets[1:])]
+    absent = [_absent(other, spec) for other in nets]
+    lost = np.array([row.lost or gone is not None for row, gone in zip(rows, absent, strict=True)])
+    return lost, np.stack([_seen(row, gone) for row, gone in zip(rows, absent, strict=True)])
 
 
-def _seen(found: Definiteness) -> np.ndarray:
-    """By degree: there, missing (gone for good: a later one is there, or the kernel is a polynomial), or unknown."""
+def _absent(net: common.Net, spec: Spec) -> Absent | None:
+    """What a network's NTK lacks by construction, of the spec's degrees."""
+    from ntk_core.limit.parity import absent
+
+    return absent(common.limit_of(net, spec.dimension), spec.degrees)
+
+
+def _seen(found: Definiteness, gone: Absent | None) -> np.ndarray:
+    """By degree: there, missing (by construction; or a later one is there, or the values end at once), or unknown."""
     values, error = found.eigenvalues.values, found.eigenvalues.error
     seen = np.where(values > error, THERE, UNKNOWN)
     seen[list(found.missing)] = MISSING
-    if found.lost and not found.missing:
+    if gone:
+        seen[list(gone.degrees)] = MISSING
+    elif found.lost and not found.missing:
         seen[found.resolved + 1 :] = MISSING
     return seen.astype(np.int8)
 
 
-def _notes(found: Definiteness) -> list[str]:
-    if not found.lost:
-        return []
-    if found.missing:
-        listed = ", ".join(map(str, found.missing[:6])) + (", …" if len(found.missing) > 6 else "")
-        what = f"degree{'s' * (len(found.missing) > 1)} {listed} of the spherical harmonics {_have(found)} eigenvalue 0"
-    else:
-        what = f"every degree above {found.resolved} has eigenvalue 0, as for a polynomial"
-    return [f"The NTK is not positive definite on this sphere: {what}. Nothing in those directions is ever learned."]
+def _notes(gone: Absent | None, seen: np.ndarray) -> list[str]:
+    """Which degrees are missing, and which are only too small to be told from zero."""
+    missing, hidden = (np.flatnonzero(seen == state).tolist() for state in (MISSING, UNKNOWN))
+    what = f"{gone.words if gone else _listed(missing)} of the spherical harmonics"
+    have = "has" if gone or len(missing) == 1 else "have"
+    note = f"The NTK is not positive definite on this sphere: {what} {have} eigenvalue 0. Nothing in those directions "
+    note += "is ever learned."
+    if hidden:
+        note += f" What {_listed(hidden)} {'have' if len(hidden) > 1 else 'has'} is below rounding, and not known here."
+    return [note]
+
+
+def _listed(degrees: list[int]) -> str:
+    return f"degree{'s' * (len(degrees) > 1)} {', '.join(map(str, degrees[:8]))}{', …' if len(degrees) > 8 else ''}"
 
 
 def _table_notes(ntk: Conditioning, source: str, points: int, seed: int) -> list[str]:
@@ -254,7 +272,3 @@ def _table_notes(ntk: Conditioning, source: str, points: int, seed: int) -> list
         "The NTK's matrix is not told from a singular one: its smallest eigenvalue is below rounding. Gradient descent "
         "does not learn such a direction in any time that counts."
     ]
-
-
-def _have(found: Definiteness) -> str:
-    return "have" if len(found.missing) > 1 else "has"

@@ -83,6 +83,14 @@ def test_eigenvalues_and_missing_degrees_are_the_theorys():
     assert arrays.numbers(missing["x"]).tolist() == entry.theory.info["missing"]
 
 
+def test_degrees_that_rounding_hides_are_marked_apart_from_those_that_are_zero():
+    _, figures = drawn(depth=2, beta=0.0, activation="cos")
+    *_, missing, hidden = figures["degrees"]["data"]
+    assert arrays.numbers(missing["x"]).tolist() == list(range(1, 17, 2))
+    assert hidden["name"] == "NTK below rounding"
+    assert arrays.numbers(hidden["x"]).tolist() == [12, 14, 16]
+
+
 def test_what_is_below_rounding_is_marked_not_drawn_as_a_value():
     entry, figures = drawn(activation="identity")
     lines = [t for t in figures["smallest"]["data"] if t["mode"] == "lines+markers"]

@@ -85,7 +85,7 @@ def test_biases_make_every_degree_positive_and_without_them_parities_are_lost(di
     assert lost["seen"][lost.info["compared"].index("abs")].tolist()[:6] == [1, 0, 1, 0, 1, 0]
     assert lost["seen"][lost.info["compared"].index("erf")].tolist()[:6] == [0, 1, 0, 1, 0, 1]
     assert lost.info["notes"][0].startswith(
-        "The NTK is not positive definite on this sphere: degrees 3, 5, 7, 9, 11, 13, …"
+        "The NTK is not positive definite on this sphere: every odd degree from 3 on of the spherical harmonics has"
     )
 
 
@@ -93,7 +93,18 @@ def test_relu_regains_its_odd_degrees_with_depth_and_a_line_never_gains_any():
     assert not theory(Spec(depth=3, beta=0.0, points=4)).info["lost"]
     line = theory(Spec(activation="identity", points=4))
     assert line["seen"][0].tolist() == [1, 1] + [0] * 15
-    assert "every degree above 1 has eigenvalue 0" in line.info["notes"][0]
+    assert "every degree above 1 of the spherical harmonics has eigenvalue 0" in line.info["notes"][0]
+
+
+def test_all_that_is_zero_is_missing_and_what_rounding_hides_is_not():
+    line = theory(Spec(depth=1, beta=0.0, points=4))
+    assert line.info["missing"] == [0, *range(2, 17)]
+    assert ": every degree but 1 of the spherical harmonics has eigenvalue 0." in line.info["notes"][0]
+    cosine = theory(Spec(depth=2, beta=0.0, activation="cos", points=4))
+    assert cosine.info["missing"] == list(range(1, 17, 2))
+    assert cosine["seen"][0].tolist()[10:] == [1, 0, -1, 0, -1, 0, -1]
+    assert "every odd degree of the" in cosine.info["notes"][0]
+    assert "What degrees 12, 14, 16 have is below rounding" in cosine.info["notes"][0]
 
 
 def test_conditioning_worsens_with_depth_and_with_points():
