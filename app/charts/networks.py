@@ -30,9 +30,9 @@ def _width(entry: Entry, index: int, values: dict[str, np.ndarray]) -> str:
     leaped = bool(error.size and error.max() > 0)
     words = [f"n = {style.thousands(entry.spec.widths[index])}: {_moves(values)}{'' if leaped else ', exact'}"]
     if leaped:
-        words.append(f"estimated error of f {error.max():.1g}")
+        words.append(f"error by leaping at most about {error.max():.1g} in f")
     if leaped and kernel.size:
-        words.append(f"of Θ {_percent(kernel.max())}")
+        words.append(f"{_percent(kernel.max())} in Θ")
     lost, beyond = values["diverged"] > 0, _beyond(entry.spec, values["largest"])
     if lost.any():
         words.append(f"diverged: {_seeds(entry, lost)}")

@@ -30,7 +30,7 @@ function mount(root) {
           <button type="button" class="ntk-retry" hidden>Reconnect</button>
         </div>
       </div>
-      <div class="ntk-summary"></div>
+      <div class="ntk-summary" title="Leaps take many steps at once. Their errors are upper estimates, which hold in about 99 of 100 runs and are typically some ten times what is in fact wrong. Advanced, Method, steps takes every step and has none."></div>
       <div class="ntk-facts"></div>
       <div class="ntk-spoken" role="status"></div>
     </div>`

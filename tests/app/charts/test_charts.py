@@ -365,8 +365,8 @@ def test_the_summary_says_how_networks_were_trained():
     result["diverged"][3, 1, 2] = True
     words = charts.summary([entry], spec.times[3])
     assert words == (
-        "n = 50: 3 leaps, estimated error of f 0.001, of Θ 1 %; "
-        "n = 1,000: 3 leaps, estimated error of f 0.001, of Θ 1 %, diverged: seed 2"
+        "n = 50: 3 leaps, error by leaping at most about 0.001 in f, 1 % in Θ; "
+        "n = 1,000: 3 leaps, error by leaping at most about 0.001 in f, 1 % in Θ, diverged: seed 2"
     )
     result["walked"][3, 0, 1:] = 40.0
     assert charts.summary([entry], spec.times[3]).startswith("n = 50: 3 leaps and 0 to 40 steps, estimated")
