@@ -11,6 +11,7 @@ from app.charts import arrays, histories, paper, style
 from app.charts.entry import Entry
 from app.charts.style import Panel
 
+LEVEL = 0.9  # of the intervals around a spread of few networks
 _HOVER = "γ = %{x:.3f}<br>Θ = %{y:.4f}"
 
 
@@ -78,43 +79,60 @@ def _paper_curves(now: float) -> list[dict[str, Any]]:
 
 
 def _spread(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any]:
-    title, traces, alone = "std of Θ(x₀, x₀)", [], False
+    title, traces, alone, still = "std of Θ(x₀, x₀)", [], False, False
     for entry in entries:
         if not entry.there(time):
             continue
         alone |= entry.spec.seeds < 2
         rows = [(0.0, "t = 0", "circle", True)] + [(time, "now", "diamond", False)] * (time > 0)
         for t, name, symbol, first in rows:
-            spread = style.over_seeds(_std, entry.now("peak", t).T)
+            peaks, last = entry.now("peak", t), t == time  # intervals of both would hide each other
+            spread = style.over_seeds(_std, peaks.T)
+            still |= bool((spread == 0).any())
             traces += histories.law(
-                entry.spec.widths, spread, -0.5, entry.named(name), symbol, first=first and time > 0,
-                colours_from=entry.first,
+                entry.spec.widths, spread, -0.5, entry.named(f"{name}, 90 % interval" if last else name), symbol,
+                first=first and time > 0, colours_from=entry.first, reach=_reach(spread, peaks) if last else None,
             )  # fmt: skip
     if traces:
         return _law_figure(traces, title)
-    sentence = "A spread needs two seeds or more" if alone else "Train, and the spread appears here"
+    sentence = "A spread needs two seeds or more" if alone else "The spread stands here once there are networks"
+    sentence = "The spread is exactly 0: every seed has the same" if still else sentence
     return style.empty(sentence, style.width_axis(), style.log_axis(title))
 
 
 def _drift(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any]:
-    title, traces = "|mean of Θₜ/Θ₀ − 1|", []
+    title, traces, still = "|mean of Θₜ/Θ₀ − 1|", [], False
     for entry in entries:
         if time > 0 and entry.there(time) and entry.index(time) > 0:
             growth = entry.now("peak", time) / entry.now("peak", 0.0) - 1
             now = abs(style.over_seeds(np.nanmean, growth.T))
+            still |= bool((now == 0).any())
             name = entry.named("now")
             traces += histories.law(entry.spec.widths, now, -1, name, "diamond", colours_from=entry.first)
     if traces:
         return _law_figure(traces, title)
-    return style.empty("Train, and the drift appears here", style.width_axis(), style.log_axis(title))
+    sentence = "The drift is exactly 0: the kernel has not moved" if still else "The drift stands here after training"
+    return style.empty(sentence, style.width_axis(), style.log_axis(title))
 
 
 def _law_figure(traces: list[dict[str, Any]], title: str) -> dict[str, Any]:
     drawn = [arrays.numbers(trace["y"]) for trace in traces]
+    drawn += [np.ravel(trace["customdata"]) for trace in traces if "customdata" in trace]
     return {
         "data": traces,
         "layout": style.layout(style.width_axis(), style.log_axis(title, np.concatenate([[], *drawn]))),
     }
+
+
+def _reach(spread: np.ndarray, peaks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of the 90 % intervals of standard deviations (width,) of as many networks as there are in `peaks` (width,
+    seed): wide networks' peaks are Gaussian.
+    """
+    from ntk_core.finite.chi_squared import around_std
+
+    counts = np.isfinite(peaks).sum(axis=1)
+    factors = np.array([around_std(LEVEL, int(c)) if c > 1 else (np.nan, np.nan) for c in counts])
+    return spread * factors[:, 0], spread * factors[:, 1]
 
 
 def _std(values: np.ndarray, axis: int) -> np.ndarray:
@@ -129,7 +147,7 @@ def _peak(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> 
     hover = "t = %{x:.4g}<br>Θ = %{y:.4f}"
     traces = histories.against_time(entries, "peak", time, hover, as_band=bool(options.get("band")))
     if not traces or time == 0:
-        return style.empty("Train, and the peak's path appears here", x, y)
+        return style.empty("The peak's path stands here after training", x, y)
     for entry in entries:
         level = float(entry.theory["ntk"][np.argmin(abs(entry.theory["gamma"]))])
         ends = np.array([0.0, max(time, 1e-9)])

@@ -159,7 +159,7 @@ def _own(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> d
         return style.empty("No network has been there: choose an earlier time", *axes)
     traces = [trace for entry in entries if entry.there(time) for trace in _beside_their_kernels(entry, time)]
     if not traces:
-        return style.empty("Train, and networks stand here beside their own kernels", *axes)
+        return style.empty("Networks stand here beside their own kernels once they are there", *axes)
     traces += [_training_points(entry) for entry in entries]
     return {"data": traces, "layout": style.layout(*axes)}
 

@@ -75,6 +75,7 @@ def law(
     *,
     first: bool = False,
     colours_from: int = 0,
+    reach: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> list[dict[str, Any]]:
     """Points (width, value) on logarithmic axes, and the line of the given slope through their middle.
 
@@ -85,6 +86,7 @@ def law(
         name: what the points are, for the legend.
         symbol: shape of the points; `first` draws them open.
         colours_from: the colour of the first width.
+        reach: (width,) each, the ends of the points' 90 % intervals, drawn as error bars.
     """
     n = np.asarray(widths, dtype=float)
     good = np.isfinite(values) & (values > 0)
@@ -95,6 +97,17 @@ def law(
     marks["marker"]["color"] = colours
     marks["marker"]["line"]["color"] = colours
     marks["hovertemplate"] = "n = %{x:,}<br>%{y:.3g}<extra>" + name + "</extra>"
+    if reach:
+        low, high = (part[good] for part in reach)
+        marks["error_y"] = {
+            "type": "data", "symmetric": False, "array": (high - values[good]).tolist(),
+            "arrayminus": (values[good] - low).tolist(), "color": style.MUTED, "thickness": 1.2, "width": 4,
+        }  # fmt: skip
+        marks["customdata"] = np.stack([low, high], axis=1).tolist()
+        marks["hovertemplate"] = (
+            "n = %{x:,}<br>%{y:.3g}, 90 % interval %{customdata[0]:.3g} to %{customdata[1]:.3g}<extra>" + name
+            + "</extra>"
+        )  # fmt: skip
     if first:
         return [marks]
     middle = np.exp(np.mean(np.log(values[good]) - slope * np.log(n[good])))

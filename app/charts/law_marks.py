@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ntk_core.finite.laws import Slope
 
 Figure = dict[str, Any]
-NOT_YET = "Train, and the points appear here"
+NOT_YET = "The points stand here once networks are there"
 
 
 class Dots(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -21,6 +22,7 @@ MARKERS = ("circle", "square", "diamond", "triangle-up", "cross", "star")
 TIME_AXIS = "time t = steps × learning rate"
 ANGLE_AXIS = "angle γ (radians) of x = (cos γ, sin γ)"
 PI = np.pi
+ACROSS = 34  # letters of a sentence in a picture that a phone has room for
 
 
 @dataclass(frozen=True)
@@ -195,8 +197,9 @@ def foreign(text: str) -> str:
 
 def empty(sentence: str, x: dict[str, Any], y: dict[str, Any]) -> dict[str, Any]:
     """Axes with one sentence in their middle, for what is not there yet."""
+    text = "<br>".join(textwrap.wrap(sentence, ACROSS))
     note = {
-        "text": sentence, "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5, "showarrow": False,
+        "text": text, "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5, "showarrow": False,
         "font": {"color": MUTED, "size": 14},
     }  # fmt: skip
     bare = {"showticklabels": False, "ticks": "", "showgrid": False}

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from plotly import graph_objects
 from plotly.offline import get_plotlyjs_version
+from scipy.stats import chi2
 
 from app import charts
 from app.charts import arrays, paper, style
@@ -155,6 +156,29 @@ def test_one_seed_has_no_spread_and_says_so():
     assert "two seeds" in figures["spread"]["layout"]["annotations"][0]["text"]
 
 
+def test_a_spread_of_few_networks_has_its_interval():
+    result, figures = drawn(spec_of("circle"))
+    now = named(figures["spread"], "now, 90 % interval")
+    std, seeds = result["peak"][3].std(1, ddof=1), result["peak"].shape[2]
+    low, high = std * np.sqrt((seeds - 1) / chi2.ppf([[0.95], [0.05]], seeds - 1))
+    np.testing.assert_allclose(now["error_y"]["arrayminus"], std - low, rtol=1e-5)
+    np.testing.assert_allclose(now["error_y"]["array"], high - std, rtol=1e-5)
+    assert "90 % interval" in now["hovertemplate"]
+    assert "error_y" not in named(figures["spread"], "t = 0")
+    assert "error_y" not in named(figures["drift"], "now")
+
+
+def test_a_spread_and_a_drift_that_are_zero_are_not_waited_for():
+    spec = spec_of("circle")
+    result = synthetic.result(spec, 3)
+    result["peak"][:] = 1.5
+    figures = pictures(spec, result, spec.times[3])
+    for panel in ("spread", "drift"):
+        lines = figures[panel]["layout"]["annotations"][0]["text"].split("<br>")
+        assert lines[0].startswith(f"The {panel} is exactly 0")
+        assert max(map(len, lines)) <= style.ACROSS
+
+
 def test_divergence_is_counted_in_the_name_and_breaks_nothing():
     spec = spec_of("circle")
     result = synthetic.result(spec, 3)
@@ -204,7 +228,7 @@ def test_networks_stand_beside_regression_with_their_own_kernels():
             np.testing.assert_allclose(numbers(trace["y"]), result[name][3, i, 0], rtol=1e-6)
     assert named(figures["own"], "n = 50: its kernel of t = 0")["name"].endswith("(0.03 off)")
     assert named(figures["own"], "n = 50: its kernel of now")["name"].endswith("(0.01 off)")
-    for time, found, words in ((0.0, None, "Train, and"), (math.inf, result, "No network has been there")):
+    for time, found, words in ((0.0, None, "Networks stand here"), (math.inf, result, "No network has been there")):
         assert pictures(spec, found, time)["own"]["layout"]["annotations"][0]["text"].startswith(words)
 
 
