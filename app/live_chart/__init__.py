@@ -57,6 +57,7 @@ def live_chart(
     start: int = 0,
     loop: bool = False,
     clickable: bool = False,
+    moving: bool = True,
     downloads: Sequence[Mapping[str, str]] = (),
 ) -> dict[str, float] | None:
     """Shows an experiment's panels, a time bar and the run's progress.
@@ -71,6 +72,7 @@ def live_chart(
         facts: a line that stays in sight under the panels.
         start: which of the limit's pictures to show first.
         loop: plays the frames again and again once the run has ended.
+        moving: whether a run has more moments than one, so that there is a time to choose.
         clickable: lets a click on a clickable panel name a point.
         downloads: {"label", "url"} of files that the page offers.
 
@@ -95,6 +97,7 @@ def live_chart(
                 "start": start,
                 "loop": loop,
                 "clickable": clickable,
+                "moving": moving,
                 "downloads": [dict(file) for file in downloads],
             }
         ],

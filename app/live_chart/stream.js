@@ -52,13 +52,15 @@ function report(s, status) {
   if (s.data.run && s.data.run.quiet) return // nobody asked for it: no words about it
   s.last = status
   s.progress.value = status.progress || 0
-  const parts = [status.message || (status.state === "running" ? "Training" : status.state), `${seconds(status.elapsed)} elapsed`]
+  const parts = [status.message || (status.state === "running" ? working(s) : status.state), `${seconds(status.elapsed)} elapsed`]
   if (status.state === "running" && status.remaining != null) parts.push(`about ${seconds(status.remaining)} left`)
   if (s.problem) parts.push(s.problem)
   say(s, parts.filter(Boolean).join(" · "))
-  if (status.state === "running") announce(s, `Training, ${25 * Math.floor(4 * (status.progress || 0))} % done`)
+  if (status.state === "running") announce(s, `${working(s)}, ${25 * Math.floor(4 * (status.progress || 0))} % done`)
   s.root.dataset.state = status.state
 }
+
+function working(s) { return s.data.moving ? "Training" : "Computing" }
 
 function finish(s, end) {
   close(s)

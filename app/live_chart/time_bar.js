@@ -13,13 +13,13 @@ function refreshBar(s) {
   s.slider.value = s.position
   const still = last === 0
   s.slider.disabled = s.playButton.disabled = still
-  s.slider.hidden = s.playButton.hidden = still && !s.data.run // theory of one moment: nothing to move
+  s.slider.hidden = s.playButton.hidden = still && !(s.data.run && s.data.moving) // one moment alone: nothing to move
   const frame = frameAt(s, s.position)
   const text = frame ? frame.caption : ""
   if (s.clock.textContent !== text) s.clock.textContent = text
   s.slider.setAttribute("aria-valuetext", text)
   s.bar.hidden = still && !s.data.run && !text && s.download.hidden
-  s.liveButton.hidden = !s.frames.length
+  s.liveButton.hidden = !s.frames.length || !s.data.moving
   s.liveButton.setAttribute("aria-pressed", String(s.live && !s.playing))
 }
 

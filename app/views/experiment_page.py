@@ -46,6 +46,7 @@ class View:
         start: which theory frame to show first, of how many.
         click: takes a point clicked in the chart, the theory and the values; returns the values that change.
         clickable: whether clicks are wanted under these values.
+        action: what the button says that starts a run of a spec.
     """
 
     name: str
@@ -56,6 +57,7 @@ class View:
     start: Callable[[int], int] = lambda count: 0
     click: Callable[[Mapping[str, float], Theory, Mapping[str, Any]], dict[str, Any]] | None = None
     clickable: Callable[[Mapping[str, Any]], bool] = lambda values: False
+    action: Callable[[Any], str] = lambda spec: "Train"
 
 
 def render(view: View) -> None:
@@ -181,7 +183,7 @@ def _train_row(view: View, spec: Any, plan: Plan, blocked: bool) -> dict[str, An
     recorded = runs.recorded(spec)
     with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
         clicked = st.button(
-            "Train" if recorded is None else "Run again", type="primary", icon=":material/play_arrow:",
+            view.action(spec) if recorded is None else "Run again", type="primary", icon=":material/play_arrow:",
             key=f"{view.name}:train", disabled=blocked or bool(refusal),
         )  # fmt: skip
         st.markdown(phrases.plan(plan, refusal) if recorded is None else phrases.recorded(recorded))
@@ -206,6 +208,7 @@ def _chart(view: View, resolved: Resolved, preview: Preview, run: dict[str, Any]
         facts=phrases.facts(spec, preview.plan, theory.info.get("inverted")),
         start=view.start(len(limit_pictures.moments(spec, theory))),
         clickable=view.clickable(resolved.values),
+        moving=len(getattr(spec, "times", ())) > 1,
         downloads=downloads.offers(spec),
     )
     if point and view.click:

@@ -99,6 +99,7 @@ outputs share the size of the last hidden layer, so that neither holds, by the d
 In **depth**, $\chi = w^2 E[\sigma'(u)^2]$ decides: below 1 all points come to look alike (order), above 1 they part
 (chaos). Jacot, Gabriel & Hongler 2018, sections 4.1 and 4.2.
 """,
+    action=lambda spec: "Train" if spec.measure == "training" else "Draw networks",
 )
 
 

@@ -336,3 +336,12 @@ def test_own_points_begin_as_the_even_ones_and_a_link_without_any_has_some(engin
     linked = page("function_space", points="custom", widths="16", seeds="2")
     assert sentences(linked) == []
     assert len(linked.text_area(key="function_space.custom").value.split()) == 4
+
+
+@pytest.mark.parametrize(
+    ("measure", "label"), [("spread", "Draw networks"), ("training", "Train"), ("depth", "Draw networks")]
+)
+def test_the_button_says_what_it_does(engine, measure, label):
+    at = page("laws", measure=measure)
+    assert not at.exception
+    assert button(at, label).key == "laws:train"
