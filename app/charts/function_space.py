@@ -194,7 +194,7 @@ PANELS = {
     ),
     "cost": Panel(
         "Cost while training", "side", "Cost of every network against time, and the limit's expected cost, thick.",
-        _cost,
+        _cost, history=True,
     ),
     "fit": Panel(
         "Spread at each angle", "side", "Standard deviation over seeds against angle, beside the limit's, thick.",

@@ -35,6 +35,7 @@ class Panel:
     draw: Callable[..., dict[str, Any] | None]  # entries, time, options -> figure; None: no place for it
     pictures: bool = False  # its points carry the number of a digit, shown on hover
     clickable: bool = False  # a click on it can add a training point
+    history: bool = False  # what it shows of networks stays where the limit alone goes on
 
     def placed(self, place: str) -> Panel:
         """The same panel in another place."""

@@ -34,7 +34,22 @@ function buildPanels(s) {
 }
 
 function frameAt(s, position) {
-  return s.frames[position] || s.limit.frames[Math.min(position, s.limit.frames.length - 1)]
+  const own = s.frames[position], limit = s.limit.frames[Math.min(position, s.limit.frames.length - 1)]
+  const beyond = !own && limit && position >= s.frames.length && s.frames.length && !s.data.run?.quiet
+  return beyond ? withHistories(s, limit, s.frames.at(-1)) : own || limit
+}
+
+/* Beyond the last moment of the networks: the limit's picture, but what is their history stays as it was. */
+function withHistories(s, frame, last) {
+  if (s.beyond?.frame === frame && s.beyond.last === last) return s.beyond.whole
+  const panels = { ...frame.panels }
+  for (const { name, history } of s.data.panels) {
+    const kept = history && frame.panels[name] && last.panels[name]
+    if (kept) panels[name] = { ...kept, layout: { ...kept.layout, shapes: frame.panels[name].layout.shapes || [] } }
+  }
+  const whole = { ...frame, panels }
+  s.beyond = { frame, last, whole }
+  return whole
 }
 
 function show(s, position) {

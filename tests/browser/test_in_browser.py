@@ -290,3 +290,23 @@ def test_own_points_begin_with_those_that_were_there_and_survive_a_detour(open_p
     page.wait_for_function(f"{count} === 8")
     choose("my own")
     page.wait_for_function(f"{count} === 5")
+
+
+def test_networks_history_stays_at_infinity_where_the_limit_is_alone(open_page):
+    page = open_page("function_space?widths=32&seeds=3&time=40&snapshots=6")
+    train(page)
+    finished(page)
+    last = int(page.locator(".ntk-time").get_attribute("max"))
+    page.locator(".ntk-time").fill(str(last))
+    expect(page.locator(".ntk-clock")).to_contain_text("∞")
+    page.wait_for_function("document.querySelector('.ntk-live').dataset.index === '6'")
+    assert "n = 32" in names(page, "cost")
+    assert "n = 32" not in names(page, "f")
+
+
+def test_a_sweep_of_one_moment_has_no_time_to_choose(open_page):
+    page = open_page("laws?widths=16,32&depths=2&networks=20")
+    page.get_by_role("button", name="Draw networks").click()
+    finished(page)
+    for part in (".ntk-play", ".ntk-time", ".ntk-now"):
+        expect(page.locator(part)).to_be_hidden()
