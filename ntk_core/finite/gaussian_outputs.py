@@ -40,9 +40,9 @@ def normality(outputs: Any, variance: float, level: float = 0.05) -> Verdict:
     Raises:
         ValueError: the shape, a value that is not finite, a variance that is not > 0, or a level outside (0, 1).
     """
-    z = _standardized(outputs, variance, level).ravel()
+    z = _standardized(outputs, variance, level)
     # With H4(z) = z^4 - 6 z^2 + 3, E H4 is the excess where the variance is right, and Var H4 = 24.
-    return _verdict(float((z**4 - 6 * z**2 + 3).mean()), math.sqrt(24 / len(z)), level, growth=3.0)
+    return _verdict(float(_fourth(z).mean()), math.sqrt(24 / z.size), level, growth=3.0)
 
 
 def kolmogorov(outputs: Any, variance: float) -> float:
@@ -72,6 +72,24 @@ def correlation(outputs: Any, variance: float, level: float = 0.05) -> Verdict:
     return _verdict(*_pair_mean(z), level, growth=2.0 * (z.shape[1] - 2))
 
 
+def of_each(test: str, outputs: Any, variance: float) -> NDArray[np.float64]:
+    """What each network adds to the effect of "normality" or "independence", (S,): their mean is that effect.
+
+    Networks are independent whether the law holds or not, so that the spread of these says how far to trust the mean.
+
+    Raises:
+        ValueError: as those two.
+    """
+    z = _standardized(outputs, variance, 0.05)
+    if test == "normality":
+        return _fourth(z.reshape(len(z), -1)).mean(axis=1)
+    return _products((_pairs_needed(z) ** 2 - 1) / math.sqrt(2))
+
+
+def _fourth(z: NDArray[np.float64]) -> NDArray[np.float64]:
+    return z**4 - 6 * z**2 + 3
+
+
 def _standardized(outputs: Any, variance: float, level: float) -> NDArray[np.float64]:
     f = np.asarray(outputs, dtype=np.float64)
     if f.ndim not in (1, 2) or f.size < 2 or not np.isfinite(f).all():
@@ -92,9 +110,13 @@ def _pairs_needed(z: NDArray[np.float64]) -> NDArray[np.float64]:
 def _pair_mean(u: NDArray[np.float64]) -> tuple[float, float]:
     """Mean of u_i u_j over seeds and pairs i < j, and its standard error where all u are independent of variance 1."""
     S, K = u.shape
-    pairs = K * (K - 1) / 2
-    products = (u.sum(1) ** 2 - (u**2).sum(1)) / 2
-    return float(products.mean() / pairs), 1 / math.sqrt(S * pairs)
+    return float(_products(u).mean()), 1 / math.sqrt(S * K * (K - 1) / 2)
+
+
+def _products(u: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean of u_i u_j over pairs i < j, of every row (S,) of u (S, K)."""
+    K = u.shape[1]
+    return (u.sum(1) ** 2 - (u**2).sum(1)) / (K * (K - 1))
 
 
 def _verdict(effect: float, error: float, level: float, growth: float) -> Verdict:

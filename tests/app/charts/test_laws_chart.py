@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 from plotly import graph_objects
+from scipy import stats
 
 from app import charts
 from app.charts import arrays
@@ -103,3 +104,20 @@ def test_what_outputs_share_is_drawn_in_the_units_of_its_exact_curve():
         at = np.interp(64, arrays.numbers(curve["x"]), arrays.numbers(curve["y"]))
         assert at == pytest.approx(effect * v, rel=0.02)
         assert arrays.numbers(point["y"])[0] == pytest.approx(effect * v, abs=reach)
+        assert point["error_y"]["arrayminus"][0] > abs(arrays.numbers(point["y"])[0] - at) / 2
+        assert named(figures[panel], "least that would be noticed in 9 of 10 sweeps")
+
+
+def test_intervals_of_heavy_tails_are_the_networks_own_and_histograms_differ_in_dashes():
+    """Deep narrow networks: 95 % intervals of the law itself, +-1.96 sqrt(24/N), would leave out the exact value."""
+    fields = {"widths": [16, 32], "depths": [6], "seeds": 200, "piece": 200}
+    result = experiments.compute(spec_of("outputs", **fields))
+    _, figures = drawn("outputs", result, **fields)
+    f = result["f"][0, 0].astype(float)
+    each = (f**4 - 6 * f**2 + 3).mean(axis=1)
+    point = figures["kurtosis"]["data"][1]
+    assert arrays.numbers(point["y"])[0] == pytest.approx(each.mean(), rel=1e-5)
+    expected = stats.t.ppf(0.975, len(each) - 1) * each.std(ddof=1) / np.sqrt(len(each))
+    assert point["error_y"]["array"][0] == pytest.approx(expected, rel=1e-5)
+    bars = [trace for trace in figures["outputs"]["data"] if trace["name"].startswith("n = ")]
+    assert len({trace["line"]["dash"] for trace in bars}) == 2

@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 
 from ntk_core import Architecture, Network, limiting_kernels
-from ntk_core.finite.gaussian_outputs import correlation, independence, kolmogorov, normality
+from ntk_core.finite.gaussian_outputs import correlation, independence, kolmogorov, normality, of_each
 from ntk_core.finite.laws import fit_slope, relative_variance
 from ntk_core.finite.second_moments import exact_moments
 from ntk_core.finite.student import two_sided
@@ -94,6 +94,14 @@ def test_the_level_is_kept(test):
     rng = np.random.default_rng(2)
     rejected = np.mean([test(rng.standard_normal((1000, 4)) * 0.3, 0.09).p_value < 0.05 for _ in range(600)])
     assert rejected == pytest.approx(0.05, abs=4 * math.sqrt(0.05 * 0.95 / 600) + 0.01)
+
+
+@pytest.mark.parametrize("test", [normality, independence])
+def test_an_effect_is_the_mean_of_what_each_network_adds(test):
+    f = np.random.default_rng(3).standard_normal((40, 3))
+    each = of_each(test.__name__, f, 1.3)
+    assert each.shape == (40,)
+    assert each.mean() == pytest.approx(test(f, 1.3).effect)
 
 
 def test_the_stated_power_is_true():
