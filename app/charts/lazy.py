@@ -132,9 +132,7 @@ def _networks(entry: Entry, time: float, width: int) -> list[Figure]:
         if not np.isfinite(f[case]).any() and not count:
             continue  # not yet there
         name, colour = entry.named(lazy_kinds.name(entry.spec, case)), lazy_kinds.colour(entry, case)
-        # The standard one lies on the paper's, point for point: both shall be seen.
-        dash = "dot" if lazy_kinds.same_as_papers(entry.spec, case.parametrization) else "solid"
-        more = {"width": 1.8, "dash": dash, "opacity": 0.85, "hovertemplate": _F_HOVER}
+        more = {"width": 1.8, "dash": lazy_kinds.dash(entry, case), "opacity": 0.85, "hovertemplate": _F_HOVER}
         told = f"{name} ({count} diverged)" if count else name
         traces.append(style.lines(arrays.curves(gamma, f[case]), told, colour, **more))
         mean = style.over_seeds(np.nanmean, linearized[case])
@@ -157,9 +155,11 @@ def _alignment(entries: Sequence[Entry], time: float, options: Mapping[str, Any]
     for e, entry in enumerate(entries):
         if entry.there(time):
             traces += _alignments(entry, time, str(e), _shown(entry, options))
-        traces.append(_still(entry, "alignment", "limit Θ∞ stays", style.INK))
         if "alignment_one_rate" in entry.theory:
-            traces.append(_still(entry, "alignment_one_rate", "limit at one rate", style.MUTED))
+            traces.append(
+                _still(entry, "alignment_one_rate", "limit at one rate stays", style.MUTED) | {"opacity": 0.9}
+            )
+        traces.append(_still(entry, "alignment", "limit Θ∞ stays", style.INK, dash="dash"))
     x = style.axis(style.TIME_AXIS, range=[0, max(entry.spec.times[-1] for entry in entries)])
     return {"data": traces, "layout": style.layout(x, style.axis("y·Θₜy / (|Θₜ| |y|²)", range=[0, 1.03]))}
 
@@ -172,16 +172,17 @@ def _alignments(entry: Entry, time: float, name: str, width: int) -> list[Figure
         style.lines(
             arrays.history(f"{name}/{k}", entry.times(time), values[case]),
             entry.named(lazy_kinds.name(entry.spec, case)), lazy_kinds.colour(entry, case),
-            width=1.6, opacity=0.85, hovertemplate=_T_HOVER, showlegend=False,
+            width=1.6, dash=lazy_kinds.dash(entry, case), opacity=0.85, hovertemplate=_T_HOVER,
         )
         for k, case in enumerate(entry.spec.cases)
+        if np.isfinite(values[case]).any()
     ]  # fmt: skip
 
 
-def _still(entry: Entry, variable: str, name: str, colour: str) -> Figure:
+def _still(entry: Entry, variable: str, name: str, colour: str, dash: str = "solid") -> Figure:
     """What the limit's kernel sees of the target, which training does not change."""
     ends, level = [0.0, entry.spec.times[-1]], float(entry.theory[variable])
-    return style.line(ends, [level, level], entry.named(name), colour, width=3, hovertemplate="%{y:.4g}")
+    return style.line(ends, [level, level], entry.named(name), colour, width=3, dash=dash, hovertemplate="%{y:.4g}")
 
 
 def _shown(entry: Entry, options: Mapping[str, Any]) -> int:

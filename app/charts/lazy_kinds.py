@@ -18,6 +18,9 @@ NAMES = {
 }
 
 
+_DASHES = ("solid", "dashdot", "longdash", "longdashdot")  # dot and dash mean other things here
+
+
 def name(spec: Spec, case: Case) -> str:
     """The parametrization, and the output scale where there are several."""
     scale = f", α = {spec.alphas[case.alpha]:g}" if len(spec.alphas) > 1 else ""
@@ -27,6 +30,13 @@ def name(spec: Spec, case: Case) -> str:
 def colour(entry: Entry, case: Case) -> str:
     """The colour's token."""
     return style.COLOURS[(entry.first + entry.spec.cases.index(case)) % 6]
+
+
+def dash(entry: Entry, case: Case) -> str:
+    """The dashes, as of the widths on other pages; the standard one lies on the paper's, and both shall be seen."""
+    if same_as_papers(entry.spec, case.parametrization):
+        return "dot"
+    return _DASHES[(entry.first + entry.spec.cases.index(case)) % len(_DASHES)]
 
 
 def same_as_papers(spec: Spec, p: int) -> bool:

@@ -157,3 +157,14 @@ def test_outputs_at_a_tables_rows_stand_beside_the_limits(several):
     np.testing.assert_allclose(values(dots), result["f"][-1, 0, 0, 0].ravel(), rtol=1e-5)  # of the widest
     rings = named(figures["f"], "the paper's, linearized")
     np.testing.assert_allclose(values(rings), result["linearized"][-1, 0, 0, 0].mean(0).ravel(), rtol=1e-5)
+
+
+def test_kinds_differ_in_their_dashes_and_are_named_beside_their_alignment():
+    kinds = ("ntk", "standard_one_rate", "mup")
+    figures = drawn(found(parametrizations=kinds), parametrizations=kinds)
+    curves = [t for t in figures["alignment"]["data"] if "history" in t]
+    assert len({t["line"]["dash"] for t in curves}) == len(curves) == 3
+    assert all(t.get("showlegend", True) for t in curves)
+    limits = [t for t in figures["alignment"]["data"] if "limit" in t["name"]]
+    assert limits[-1]["name"] == "limit Θ∞ stays"  # on top, and dashed: what it lies on is seen through it
+    assert limits[-1]["line"]["dash"] == "dash"
