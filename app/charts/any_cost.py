@@ -110,12 +110,10 @@ def _critic(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -
     playing = [e for e in entries if e.spec.drive == "players"]
     if not playing:
         return None
-    traces = [
-        {**trace, "showlegend": False} for entry in playing for trace in _function(entry, "critic", time, options)
-    ]
+    traces = [trace for entry in playing for trace in _function(entry, "critic", time, options)]
     reach = _reach(playing, ("critic_low", "critic_high", "critic"))
     y = style.axis("critic's output h(x)", range=[-reach, reach])
-    return {"data": traces, "layout": style.layout(style.angle_axis(), y, showlegend=False)}
+    return {"data": traces, "layout": style.layout(style.angle_axis(), y)}
 
 
 def _reach(entries: Sequence[Entry], names: Sequence[str]) -> float:
@@ -123,14 +121,29 @@ def _reach(entries: Sequence[Entry], names: Sequence[str]) -> float:
     return 1.08 * max(1e-3, *(float(np.abs(e.theory[name]).max()) for e in entries for name in names))
 
 
-def _decrease(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any] | None:
+def _falling(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Where the cost's own gradient drives, so that it falls."""
+    gradient = all(e.spec.has_cost for e in _driven_by_one(entries))
+    return _decrease(entries, time, gradient=True) if gradient else None
+
+
+def _changing(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Where a direction of one's own drives, under which the squared error may rise too."""
+    gradient = all(e.spec.has_cost for e in _driven_by_one(entries))
+    return None if gradient else _decrease(entries, time, gradient=False)
+
+
+def _driven_by_one(entries: Sequence[Entry]) -> list[Entry]:
+    return [e for e in entries if e.spec.drive != "players"]
+
+
+def _decrease(entries: Sequence[Entry], time: float, *, gradient: bool) -> dict[str, Any] | None:
     """|d|_K^2 as lines and -dC/dt as dots: for networks between output times, for the limit at them."""
-    driven = [e for e in entries if e.spec.drive != "players"]
+    driven = _driven_by_one(entries)
     if not driven:
         return None
-    gradient = all(e.spec.has_cost for e in driven)
     symbol = "‖d‖²_K" if gradient else "⟨∂C, d⟩_K"
-    traces = histories.against_time(driven, "power", time, _T_HOVER, legend=True)
+    traces = histories.against_time(driven, "power", time, _T_HOVER)
     for entry in (e for e in driven if e.there(time)):
         traces += _slopes(entry, time)
     for entry in driven:
@@ -215,7 +228,7 @@ def _paths(entry: Entry, length: np.ndarray, moved: np.ndarray) -> list[dict[str
 
 def _cost(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any]:
     hover = "t = %{x:.4g}<br>cost %{y:.3g}"
-    traces = histories.against_time(entries, "cost", time, hover, as_band=bool(options.get("band")), legend=True)
+    traces = histories.against_time(entries, "cost", time, hover, as_band=bool(options.get("band")))
     for entry in entries:
         times, cost = entry.theory["moment"], entry.theory["cost"]
         name = entry.named(f"{theory_of(entry)} from f₀ = 0")
@@ -234,7 +247,12 @@ PANELS = {
     "decrease": Panel(
         "The cost falls as the kernel says", "side",
         "Rate at which the cost falls (dots) and squared norm of the direction in the kernel's space (lines), "
-        "against time.", _decrease,
+        "against time.", _falling,
+    ),
+    "change": Panel(
+        "How the squared error changes, and what the kernel says", "side",
+        "Rate at which the squared error falls, or rises where negative (dots), and what the kernel makes of the "
+        "direction (lines), against time.", _changing,
     ),
     "critic": Panel(
         "The critic, the other player", "side", "Critic's output against angle: networks thin, the limit thick.",

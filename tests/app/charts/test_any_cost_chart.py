@@ -38,7 +38,8 @@ def named(figure, start):
 def test_every_panel_is_named_and_valid(entries, drive, time, options, trained):
     entry = entries[drive] if trained else charts.Entry(entries[drive].spec, entries[drive].theory)
     figures = charts.draw([entry], time, options)
-    assert list(figures) == ["f", "critic" if drive == "players" else "decrease", "movement", "cost"]
+    second = {"players": "critic", "direction": "change"}.get(drive, "decrease")  # under a direction nothing need fall
+    assert list(figures) == ["f", second, "movement", "cost"]
     for panel, figure in figures.items():
         json.dumps(figure, allow_nan=False)
         graph_objects.Figure(coloured(arrays.expanded(figure)))
