@@ -42,7 +42,7 @@ def _batch(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) ->
 
 def _along(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any]:
     band = bool(options.get("band"))
-    traces = histories.against_time(entries, "g", time, _HOVER, as_band=band, legend=True)
+    traces = histories.against_time(entries, "g", time, _HOVER, as_band=band)
     top = 0.0
     for entry in entries:
         decay = entry.theory["decay"]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ntk_core.runs.theory import Theory
 
 Z90 = 1.2815515655446004  # the 90th percentile of a standard normal
+MARKS = 40  # of a curve drawn as such
 WILD = 2.0  # times as far as at all finite times: what the limit does at infinity shall not flatten them
 _HOVER = "γ = %{x:.3f}<br>f = %{y:.3f}"
 
@@ -144,7 +145,7 @@ def _spreads(entry: Entry, gamma: np.ndarray, curves: np.ndarray) -> list[dict[s
             name = entry.named(f"n = {style.thousands(n)}")
             traces.append(
                 style.line(
-                    gamma, there.std(axis=0, ddof=1), name, style.COLOURS[k], dash=style.DASHES[k], showlegend=False,
+                    gamma, there.std(axis=0, ddof=1), name, style.COLOURS[k], dash=style.DASHES[k],
                     hovertemplate=_HOVER,
                 )
             )  # fmt: skip
@@ -165,18 +166,23 @@ def _own(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> d
 
 
 def _beside_their_kernels(entry: Entry, time: float) -> list[dict[str, Any]]:
+    """Networks as lines with the dashes of their width, what their kernels say as marks on top."""
     gamma, traces = entry.theory["gamma"], []
     f, start, now = (entry.now(name, time) for name in ("f", "own_start", "own_now"))
     for i, n in enumerate(entry.spec.widths):
         if not np.isfinite(f[i, 0]).all():
             continue
-        name, colour = entry.named(f"n = {style.thousands(n)}"), style.COLOURS[(entry.first + i) % 6]
-        traces.append(style.line(gamma, f[i, 0], f"{name}: trained", colour, width=2, hovertemplate=_HOVER))
-        kernels = (("t = 0", start[i], "dash"), ("now", now[i], "dot")) if time else ()
-        for which, curves, dash in kernels:
+        k = (entry.first + i) % 6
+        name, colour = entry.named(f"n = {style.thousands(n)}"), style.COLOURS[k]
+        look = {"dash": style.DASHES[k], "width": 2, "hovertemplate": _HOVER}
+        traces.append(style.line(gamma, f[i, 0], f"{name}: trained", colour, **look))
+        kernels = (("t = 0", start[i], "circle"), ("now", now[i], "x-thin")) if time else ()
+        for which, curves, symbol in kernels:
             if np.isfinite(curves[0]).all():
                 label = f"{name}: its kernel of {which}{_off(f[i] - curves)}"
-                traces.append(style.line(gamma, curves[0], label, colour, width=2.5, dash=dash, hovertemplate=_HOVER))
+                marks = style.points(gamma, curves[0], label, colour, symbol, open=True, size=7, outline=1.5)
+                marks["marker"]["maxdisplayed"] = MARKS
+                traces.append(marks | {"hovertemplate": _HOVER})
     return traces
 
 
@@ -203,6 +209,6 @@ PANELS = {
     "own": Panel(
         "What is left is the kernel's movement: networks beside regression with their own kernels", "foot",
         "The first network of every width, and kernel gradient descent from its start with its own tangent kernel, "
-        "of t = 0 (dashed) and of the time shown (dotted).", _own,
+        "of t = 0 (circles) and of the time shown (crosses).", _own,
     ),
 }  # fmt: skip

@@ -12,13 +12,10 @@ from app.charts.entry import Entry
 
 
 def against_time(
-    entries: Sequence[Entry], variable: str, time: float, hover: str, *, as_band: bool = False, legend: bool = False
+    entries: Sequence[Entry], variable: str, time: float, hover: str, *, as_band: bool = False
 ) -> list[dict[str, Any]]:
-    """Every network's history of a variable up to `time`, one trace a width (gaps where not yet there).
-
-    Without `legend` the colours are those that another panel of the page explains.
-    """
-    more: dict[str, Any] = {"hovertemplate": hover, **({} if legend else {"showlegend": False})}
+    """Every network's history of a variable up to `time`, one trace a width (gaps where not yet there)."""
+    more = {"hovertemplate": hover}
     traces: list[dict[str, Any]] = []
     for k, entry in enumerate(e for e in entries if e.there(time)):
         times, values = entry.times(time), entry.until(variable, time)

@@ -70,7 +70,7 @@ def _training_points(entry: Entry) -> dict[str, Any]:
 
 
 def _accuracies(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any]:
-    traces = histories.against_time(entries, "accuracy", time, _T_HOVER, as_band=bool(options.get("band")), legend=True)
+    traces = histories.against_time(entries, "accuracy", time, _T_HOVER, as_band=bool(options.get("band")))
     for entry in entries:
         theory, shown = entry.theory, np.isfinite(entry.theory["moment"])
         t = theory["moment"][shown]
@@ -80,7 +80,7 @@ def _accuracies(entries: Sequence[Entry], time: float, options: Mapping[str, Any
         name = entry.named(f"{theory_of(entry)} ({100 * theory['accuracy'][-1]:.1f} % at t = ∞)")
         thick = {"width": 4, "opacity": 0.9, "hovertemplate": _T_HOVER}
         traces.append(style.line(t, theory["accuracy"][shown], name, style.INK, **thick))
-    y = style.axis("share of the test points told right", range=[0, 1], tickformat=".0%")
+    y = style.axis("share of the test points told right", range=[0, 1.04], tickformat=".0%", dtick=0.2)
     return {"data": traces, "layout": style.layout(_time_axis(entries), y, shapes=_now(time))}
 
 
@@ -147,6 +147,7 @@ def _modes(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) ->
             traces += _network_modes(entry, j, time, f"{e}/{j}", name, colour)
             thick = {"width": 4, "opacity": 0.9, "hovertemplate": _T_HOVER}
             traces.append(style.line(entry.theory["t"], entry.theory["learned"][j], name, colour, **thick))
+        traces += _widths(entry) if entry.there(time) else []
     top = max(1.0, *(float(entry.theory["learned"].max()) for entry in entries))
     title = "amplitude of cos kγ in fₜ" if circle else "share of the component learned"
     y = style.axis(title, range=[-0.35 * top, 1.25 * top])
@@ -164,6 +165,17 @@ def _network_modes(entry: Entry, j: int, time: float, name: str, label: str, col
         style.lines(
             arrays.history(f"{name}/{i}", entry.times(time), values[i]), f"{label}, n = {style.thousands(n)}", colour,
             dash=style.DASHES[(i + 1) % 6], hovertemplate=_T_HOVER, **more,
+        )
+        for i, n in enumerate(entry.spec.widths)
+    ]  # fmt: skip
+
+
+def _widths(entry: Entry) -> list[dict[str, Any]]:
+    """Names of the widths' dashes, whose colours are those of what is learned."""
+    return [
+        style.line(
+            [None], [None], entry.named(f"n = {style.thousands(n)}"), style.MUTED, dash=style.DASHES[(i + 1) % 6],
+            width=1.2, hoverinfo="skip",
         )
         for i, n in enumerate(entry.spec.widths)
     ]  # fmt: skip

@@ -14,7 +14,7 @@ from app.charts.arrays import f4
 
 INK, MUTED, GRID, PAPER = "@ink", "@muted", "@grid", "@paper"
 
-# The Okabe-Ito colours (told apart by colour-blind readers); the browser knows a set each for light and dark.
+# Colours that colour-blind readers tell apart; the browser knows a set each for light and dark.
 COLOURS = ("@c0", "@c1", "@c2", "@c3", "@c4", "@c5")
 DASHES = ("solid", "dash", "dashdot", "dot", "longdash", "longdashdot")
 MARKERS = ("circle", "square", "diamond", "triangle-up", "cross", "star")

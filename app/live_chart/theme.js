@@ -1,8 +1,9 @@
 /* Plotly's script, the theme's colours, and small things. */
 
-const OKABE_ITO = {
-  light: ["#0072B2", "#D55E00", "#008561", "#B24C8C", "#B87A00", "#3E9BD3"],
-  dark: ["#56B4E9", "#E69F00", "#2FBF93", "#E08FBF", "#F0E442", "#FF8A47"],
+/* Four of Okabe and Ito's, or near them, and two that colour-blind readers tell from those too. */
+const CURVES = {
+  light: ["#0072B2", "#D55E00", "#008561", "#B24C8C", "#5C3A00", "#5B3DF5"],
+  dark: ["#56B4E9", "#E69F00", "#2FBF93", "#E08FBF", "#A8632A", "#8F6BFF"],
 }
 
 function loadPlotly(source) {
@@ -26,7 +27,7 @@ function readTheme(root) {
   const dark = luminance(paper) < 0.5
   root.style.colorScheme = dark ? "dark" : "light"
   const tokens = { ink, paper, muted: mix(ink, paper, 0.6), grid: mix(ink, paper, dark ? 0.16 : 0.1) }
-  OKABE_ITO[dark ? "dark" : "light"].forEach((value, i) => { tokens[`c${i}`] = value })
+  CURVES[dark ? "dark" : "light"].forEach((value, i) => { tokens[`c${i}`] = value })
   const scale = window.innerWidth >= 1800 ? 1.25 : 1
   return { tokens, scale, font: style.fontFamily || "sans-serif" }
 }

@@ -108,7 +108,7 @@ both. Jacot, Gabriel & Hongler 2018, section 5 and 6.2. (The paper's axis says s
 
 Section 5 holds for **any kernel**: choose another one for the theory, and only the NTK is what the networks follow.
 The last picture puts a network's *own* kernel in its place: had it stood still since $t = 0$, the network would be on
-the dashed curve; dotted is the same with the kernel of the time shown. What is left between them is the kernel's
+the circles; crosses are the same with the kernel of the time shown. What is left between them is the kernel's
 movement, less the wider the network (theorem 2).
 """,
     start=lambda count: max(count - 2, 0),

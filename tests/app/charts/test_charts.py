@@ -5,6 +5,7 @@ import math
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -310,6 +311,51 @@ def test_the_band_is_the_percentiles_of_the_networks_that_are_there(holes):
     low, high, _ = style.ensemble(networks, "n = 1", 0, True, lambda _, y: arrays.curves(np.arange(5), y), {})
     for trace, q in ((low, 10), (high, 90)):
         close(numbers(trace["curves"]["y"])[0], np.nanpercentile(networks, q, axis=0))
+
+
+# Machado, Oliveira and Fernandes (2009): what remains of linear RGB without long, or without medium cones.
+DEFICIENT = (
+    [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+)
+XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+
+
+def lab(text, eye):
+    """CIE Lab of a colour such as #0072B2, as an eye (3, 3) sees it."""
+    srgb = np.array([int(text[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    f = np.cbrt(XYZ @ np.clip(np.array(eye) @ linear, 0, 1) / XYZ.sum(1))
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("eye", [np.eye(3), *DEFICIENT])
+def test_the_six_colours_are_told_apart_by_any_eye(scheme, eye):
+    script = (Path(charts.__file__).parents[1] / "live_chart/theme.js").read_text(encoding="utf-8")
+    colours = [lab(c, eye) for c in re.findall(r"#\w+", re.search(rf"{scheme}: \[(.*?)\]", script)[1])]
+    apart = [np.linalg.norm(a - b) for i, a in enumerate(colours) for b in colours[:i]]
+    assert len(apart) == 15
+    assert min(apart) > 14
+
+
+@pytest.mark.parametrize("name", ["circle", "function_space", "components"])
+def test_every_curve_of_networks_is_in_its_panels_legend(name):
+    spec = spec_of(name)
+    figures = pictures(spec, synthetic.result(spec, 3), spec.times[3])
+    for panel, figure in figures.items():
+        curves = [t for t in figure["data"] if t["name"].startswith("n = ")]
+        assert all(t.get("showlegend", True) for t in curves), panel
+    assert any(t["name"] == "n = 50" for t in figures["cost" if name != "components" else "h"]["data"])
+
+
+def test_a_width_has_its_dashes_in_every_panel():
+    spec = spec_of("function_space")
+    figures = pictures(spec, synthetic.result(spec, 3), spec.times[3])
+    for i, n in enumerate(("n = 50", "n = 1,000")):
+        lines = [t for f in figures.values() for t in f["data"] if t["name"].startswith(n) and t["mode"] == "lines"]
+        assert len(lines) == 4
+        assert {t["line"]["dash"] for t in lines} == {style.DASHES[i]}
 
 
 def test_widths_differ_in_colour_and_dash_or_marker():
