@@ -53,7 +53,7 @@ def _along(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) ->
         if _papers(entry, options):
             halves = paper.figures()["figure3"]["time_to_half_g"]
             rows = {n: (t, float(decay[0]) / 2) for n, t in halves.items() if n != "theory"}
-            traces.append(_paper_points(rows, "half-times"))
+            traces += _paper_points(rows, "half-times")
     axes = style.axis(style.TIME_AXIS), style.axis("|gₜ|", range=[0, top])
     return {"data": traces, "layout": style.layout(*axes)}
 
@@ -68,29 +68,22 @@ def _across(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -
         if _papers(entry, options):
             figure = paper.figures()["figure3"]
             peaks, at = figure["orthogonal_norm_peak"], figure["orthogonal_norm_peak_time"]
-            traces.append(_paper_points({n: (at[n], values) for n, values in peaks.items()}, "peaks"))
+            traces += _paper_points({n: (at[n], values) for n, values in peaks.items()}, "peaks")
         seen = entry.until("h", time) if entry.there(time) else np.zeros(1)
         top = max(top, float(np.max(seen[np.isfinite(seen)], initial=0.3 * entry.spec.scale)))
     axes = style.axis(style.TIME_AXIS), style.axis("|hₜ|", range=[0, 1.15 * top])
     return {"data": traces, "layout": style.layout(*axes)}
 
 
-def _paper_points(rows: Mapping[str, Any], what: str) -> dict[str, Any]:
-    """The paper's numbers, {width: (times, values)} with one or two trials each, as open markers of one trace."""
-    x: list[float] = []
-    y: list[float] = []
-    labels: list[str] = []
-    symbols: list[str] = []
+def _paper_points(rows: Mapping[str, Any], what: str) -> list[dict[str, Any]]:
+    """The paper's numbers, {width: (times, values)} with one or two trials each, as open markers: a shape a width."""
+    traces = []
     for k, (n, row) in enumerate(rows.items()):
         times, values = np.broadcast_arrays(*(np.atleast_1d(part) for part in row))
-        x += times.tolist()
-        y += values.tolist()
-        labels += [f"n = {style.thousands(int(n))}"] * len(times)
-        symbols += [f"{style.MARKERS[k % 6]}-open"] * len(times)
-    hover = "%{text}<br>" + _HOVER
-    trace = style.points(x, y, f"paper's {what}", style.MUTED, "circle", text=labels, hovertemplate=hover)
-    trace["marker"]["symbol"] = symbols
-    return trace
+        name = f"paper's {what}, n = {style.thousands(int(n))}"
+        more = {"open": True, "hovertemplate": f"{_HOVER}<extra>{name}</extra>"}
+        traces.append(style.points(times, values, name, style.MUTED, style.MARKERS[k % 6], **more))
+    return traces
 
 
 def _values(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -100,13 +100,13 @@ def _paper_curves() -> list[dict[str, Any]]:
     """The paper's networks and percentiles, at its end of training (t = 1,000; percentiles for infinite time)."""
     data = paper.figures()
     gamma, figure = np.asarray(data["gamma"]), data["figure2"]
-    rows = (("n=50", "paper, n = 50", "dot"), ("n=1000", "paper, n = 1,000", "dashdot"))
+    rows = (("n=50", "paper, n = 50, t = 1,000", "dot"), ("n=1000", "paper, n = 1,000, t = 1,000", "dashdot"))
     traces = [
         style.lines(arrays.curves(gamma, np.asarray(figure[key])), name, style.MUTED, width=1, dash=dash)
         for key, name, dash in rows
     ]
     limits = arrays.curves(gamma, np.concatenate([figure["P50"], figure["P10 and P90"]]))
-    return [*traces, style.lines(limits, "paper, percentiles", style.COLOURS[2], dash="dash")]
+    return [*traces, style.lines(limits, "paper, percentiles, t = ∞", style.COLOURS[2], dash="dash")]
 
 
 def _cost(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.charts import paper
 from app.controls.forms import Control
 from app.controls.training import BAND, MAX_SEED, table
 from app.views import experiment_page
@@ -29,8 +30,9 @@ CHART = (
     Control("nngp", "toggle", "NNGP kernel Σ∞", "Covariance of f at t = 0.", "chart", default=False),
     Control(
         "paper", "toggle", "The paper's own curves", "Its ten networks of width 500 and 10,000, at t = 0 or t = 200; "
-        "shown for random inputs, depth 4, relu and β = 0.1 only. Its authors drew fresh inputs at each step; here the "
-        "batch is fixed, which agrees within the spread.", "chart", default=False,
+        "shown for N = 100 random inputs, depth 4, relu, β = 0.1 and gradient descent of rate 1 up to t = 200 only. "
+        "Its authors drew fresh inputs at each step; here the batch is fixed, which agrees within the spread.", "chart",
+        default=False,
     ),
 )  # fmt: skip
 
@@ -54,6 +56,7 @@ $x = (\cos\gamma, \sin\gamma)$. Each thin curve is one network; the thick one is
 **Spread** over seeds falls like $n^{-1/2}$; the **drift** of its mean in training falls like $n^{-1}$: kernels become
 deterministic, then constant. Jacot, Gabriel & Hongler 2018, theorems 1 and 2, section 6.1.
 """,
+    remark=lambda spec, options: paper.differs(spec, "figure1") if options.get("paper") else "",
 )
 
 

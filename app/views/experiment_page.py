@@ -47,6 +47,7 @@ class View:
         click: takes a point clicked in the chart, the theory and the values; returns the values that change.
         clickable: whether clicks are wanted under these values.
         action: what the button says that starts a run of a spec.
+        remark: a sentence on what the chart's options cannot show under a spec; "" where there is nothing to say.
     """
 
     name: str
@@ -58,6 +59,7 @@ class View:
     click: Callable[[Mapping[str, float], Theory, Mapping[str, Any]], dict[str, Any]] | None = None
     clickable: Callable[[Mapping[str, Any]], bool] = lambda values: False
     action: Callable[[Any], str] = lambda spec: "Train"
+    remark: Callable[[Any, Mapping[str, Any]], str] = lambda spec, options: ""
 
 
 def render(view: View) -> None:
@@ -94,6 +96,8 @@ def _answered(view: View, resolved: Resolved, preview: Preview, blocked: bool) -
         st.warning(plain(warning), icon=":material/warning:")
     for note in preview.theory.info.get("notes", ()):
         st.info(plain(note), icon=":material/info:")
+    if remark := view.remark(resolved.spec, resolved.options):
+        st.caption(plain(remark))
     background.show(networks)
     _chart(view, resolved, preview, run)
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from app.charts import paper
 from app.controls.bounds import bounds
 from app.controls.forms import MAX_POINTS, Control
 from app.controls.kernel import kernel_choice
@@ -67,8 +68,9 @@ CHART = (
     ),
     Control(
         "paper", "toggle", "The paper's own curves", "Its ten networks of width 50 and 1,000 at t = 1,000 and its "
-        "percentiles for t = ∞; shown at its four points, depth 4, relu and β = 0.1 only. It estimated "
-        "the percentiles with networks of width 10,000; here they are exact.", "chart", default=False,
+        "percentiles for t = ∞; shown at its four points, depth 4, relu, β = 0.1 and gradient descent of rate "
+        "1 up to t = 1,000 only, whatever the time that is looked at. It estimated the "
+        "percentiles with networks of width 10,000; here they are exact.", "chart", default=False,
     ),
 )  # fmt: skip
 
@@ -114,6 +116,7 @@ movement, less the wider the network (theorem 2).
     start=lambda count: max(count - 2, 0),
     click=click,
     clickable=lambda values: values["points"] == "custom" or is_own(values["points"]),
+    remark=lambda spec, options: paper.differs(spec, "figure2") if options.get("paper") else "",
 )
 
 

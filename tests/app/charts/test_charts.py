@@ -303,6 +303,32 @@ def test_another_time_rate_or_rule_is_not_the_papers(figure, other):
     assert not paper.matches(experiments.parse({**spec.model_dump(), **other}), figure)
 
 
+def test_why_the_papers_curves_are_not_there_is_said():
+    spec = presets.get("figure1").spec
+    assert paper.differs(spec, "figure1") == ""
+    other = experiments.parse({**spec.model_dump(), "n_train": 20, "data": "circle", "time": 50.0})
+    assert paper.differs(other, "figure1") == (
+        "The paper's own curves are not drawn, because they are of data: random inputs (here circle), N = 100 (here "
+        "20), t = 200 (here 50)."
+    )
+    flow = experiments.parse({**presets.get("figure2").spec.model_dump(), "rule": "gradient_flow"})
+    assert "rule gradient descent (here gradient flow)" in paper.differs(flow, "figure2")
+    few = experiments.parse({**presets.get("figure3").spec.model_dump(), "digits": (3, 5)})
+    assert "digits of all classes (here 3, 5)" in paper.differs(few, "figure3")
+
+
+def test_the_papers_curves_say_their_time_and_its_marks_their_width():
+    spec = spec_of("function_space", **PAPERS["function_space"])
+    names = [t["name"] for t in pictures(spec, None, 0.0, {"paper": True})["f"]["data"] if "paper" in t["name"]]
+    assert names == ["paper, n = 50, t = 1,000", "paper, n = 1,000, t = 1,000", "paper, percentiles, t = ∞"]
+    spec = spec_of("components", depth=5, **PAPERS["components"])
+    figures = pictures(spec, None, 0.0, {"paper": True})
+    for panel in ("g", "h"):
+        marks = [t for t in figures[panel]["data"] if "paper's" in t["name"]]
+        assert [t["name"].rpartition("= ")[2] for t in marks] == ["100", "1,000", "10,000"]
+        assert len({t["marker"]["symbol"] for t in marks}) == 3
+
+
 @pytest.mark.parametrize("holes", [False, True])
 def test_the_band_is_the_percentiles_of_the_networks_that_are_there(holes):
     networks = np.random.default_rng(0).normal(size=(7, 5))

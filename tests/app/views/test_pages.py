@@ -345,3 +345,9 @@ def test_the_button_says_what_it_does(engine, measure, label):
     at = page("laws", measure=measure)
     assert not at.exception
     assert button(at, label).key == "laws:train"
+
+
+def test_a_switch_for_the_papers_curves_says_why_there_are_none(engine):
+    at = page("circle", paper="1")
+    assert next(c.value.replace("\\", "") for c in at.caption if "paper" in c.value).endswith("N = 100 (here 20).")
+    assert not [c for c in page("circle").caption if "paper" in c.value]
