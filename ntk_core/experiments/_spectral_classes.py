@@ -48,7 +48,22 @@ def theory(spec: Spec) -> Theory:
     if spec.kernel != "ntk":
         of = f"eigenvalue of the {choice.WORDS[spec.kernel]} kernel over N"
         arrays |= labelled(driving=(("component",), ensemble.values.flip(0).numpy(), of, "1"))
-    return Theory(arrays | _against_time(spec, ensemble, times), info)
+    found = _against_time(spec, ensemble, times)
+    info["notes"] += _below_guessing(spec, float(found["accuracy"].values[-1]))
+    return Theory(arrays | found, info)
+
+
+def _below_guessing(spec: Spec, accuracy: float) -> list[str]:
+    """What it means that the limit tells fewer of the test points right than one class for all of them would."""
+    labels = _split(spec).labels_test
+    guessed = float(np.bincount(labels).max() / len(labels))
+    if accuracy >= guessed:
+        return []
+    return [
+        f"In the end {100 * accuracy:.1f} % of the test points are told right, fewer than by naming one class for all "
+        f"({100 * guessed:.1f} %): what is learned fits every point that it was given, but between these it goes where "
+        f"the kernel is smooth, and these data do not. A larger β, another activation or another kernel may suit them."
+    ]
 
 
 def _learned(spec: Spec, ensemble: InfiniteEnsemble, times: list[float]) -> np.ndarray:

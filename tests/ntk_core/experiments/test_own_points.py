@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from scipy.linalg import expm
 
 from ntk_core import Architecture, Network, data, experiments, limiting_kernels
+from ntk_core.data import example_tables
 from ntk_core.experiments import _own_points as own
-from ntk_core.experiments import conditioning, function_space, lazy
+from ntk_core.experiments import conditioning, function_space, lazy, spectral
 from ntk_core.runs.result import Result
 from ntk_core.runs.spec import sentences
 
@@ -247,3 +248,33 @@ def test_other_references_are_refused(name, field, bad):
         experiments.parse({"experiment": name, field: bad})
     (sentence,) = sentences(caught.value)
     assert sentence.startswith(f"{field}: ") or sentence.startswith("data: ")
+
+
+def spirals(turns):
+    """The table that the page offers, with arms of so many turns: inputs standardized, two classes."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(example_tables, "TURNS", turns)
+        text = example_tables.spirals()
+    table = data.choose(data.parse(text.encode()), target="arm", classes=True, standardized=True)
+    return data.keep(table)
+
+
+def test_an_accuracy_below_guessing_is_right_and_said():
+    """Arms of 1.5 turns under relu's kernel with few biases, by least squares; one turn it tells apart."""
+    fields = {"n_labelled": 53, "n_test": 27, "time": 500.0}
+    spec = spectral.Spec(data=spirals(1.5), **fields)
+    found = spectral.theory(spec)
+    sample = data.resolve(spec.data, 80, seed=spec.data_seed)
+    K = limiting_kernels(Architecture(4, 1, "relu", 0.1, 2), sample.inputs).ntk.numpy()
+    y = np.eye(2)[sample.labels] - 0.5
+    f = K[53:, :53] @ np.linalg.lstsq(K[:53, :53], y[:53])[0]
+    assert found["accuracy"][-1] == pytest.approx(np.mean(f.argmax(1) == sample.labels[53:]))
+    assert found["accuracy"][-1] < 0.5
+    assert "fewer than by naming one class for all" in found.info["notes"][0]
+    easier = spectral.theory(spectral.Spec(data=spirals(1.0), **fields))
+    assert easier["accuracy"][-1] > 0.7
+    assert easier.info["notes"] == []
+
+
+def test_the_spirals_that_are_offered_are_told_apart():
+    assert example_tables.TURNS == 1.0
