@@ -68,7 +68,7 @@ _BY_MEASURE = {
         "distance": Panel(
             "Distance to the linearized network", "side",
             "Largest distance of the output to that of the linearized network, against width, both logarithmic.",
-            pictures.trained("distance", "max |f − f_lin|", -0.5),
+            pictures.trained("distance", "max |f − f<sub>lin</sub>|", -0.5),
         ),
         "hidden_weights": Panel(
             "Single hidden weights move like 1/n", "side",

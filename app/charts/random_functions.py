@@ -50,7 +50,7 @@ def _functions(entries: Sequence[Entry], time: float, options: Mapping[str, Any]
             name = entry.named("first random functions f⁽ᵖ⁾")
             traces.append(style.lines(arrays.curves(gamma, drawn), name, style.MUTED, width=1, dash="dot"))
             low, high = min(low, float(drawn.min())), max(high, float(drawn.max()))
-        name = entry.named(f"fθ of {_count(entry.spec.functions)}")
+        name = entry.named(f"f<sub>θ</sub> of {_count(entry.spec.functions)}")
         hover = {"hovertemplate": "γ = %{x:.3f}<br>f = %{y:.4f}"}
         colour = style.COLOURS[entry.first % 6]
         wanted = entry.named("kernel gradient descent with K")

@@ -49,7 +49,10 @@ DATA = (
         "several outputs train step by step; on digits a learning rate of 10 is stable.", limits=(2, 4000),
         step=100, shown_if=_of_classes,
     ),
-    Control("n_test", "integer", "Others to be told apart", "", limits=(1, 1000), step=100, shown_if=_of_classes),
+    Control(
+        "n_test", "integer", "Test points", "Others, which are not learned from: accuracy and test error are theirs.",
+        limits=(1, 1000), step=100, shown_if=_of_classes,
+    ),
 )  # fmt: skip
 
 CHART = (

@@ -465,10 +465,10 @@ def test_the_summary_says_how_networks_were_trained():
         "n = 1,000: 3 leaps, error by leaping at most about 0.001 in f, 1 % in Θ, diverged: seed 2"
     )
     result["walked"][3, 0, 1:] = 40.0
-    assert charts.summary([entry], spec.times[3]).startswith("n = 50: 3 leaps and 0 to 40 steps, estimated")
+    assert charts.summary([entry], spec.times[3]).startswith("n = 50: 3 leaps and 0 to 40 steps, error by leaping")
     result["leaps"][:], result["error"][:] = 0.0, 0.0
     result["walked"][3] = 40.0
-    assert charts.summary([entry], spec.times[3]).startswith("n = 50: 40 steps, exact")
+    assert charts.summary([entry], spec.times[3]).startswith("n = 50: 40 steps, all taken: exact")
     assert charts.summary([entry], 0.0) == ""
 
 

@@ -33,10 +33,10 @@ def test_every_panel_is_valid(options, kernel):
 
 def test_time_moves_both_paths():
     spec, theory, figures = drawn(time=0.0)
-    model = next(t for t in figures["f"]["data"] if t["name"].startswith("fθ of P = 100"))
+    model = next(t for t in figures["f"]["data"] if t["name"].startswith("f<sub>θ</sub> of P = 100"))
     np.testing.assert_array_equal(arrays.numbers(model["y"]), 0)
     figures = charts.draw([charts.Entry(spec, theory)], spec.times[5])
-    model = next(t for t in figures["f"]["data"] if t["name"].startswith("fθ of P = 100"))
+    model = next(t for t in figures["f"]["data"] if t["name"].startswith("f<sub>θ</sub> of P = 100"))
     np.testing.assert_allclose(arrays.numbers(model["y"]), theory["random_path"][5], rtol=1e-6, atol=1e-7)
     assert "P = 100" in charts.caption(spec, spec.times[5])
 

@@ -9,7 +9,7 @@ import pytest
 from plotly import graph_objects
 
 from app import charts
-from app.charts import arrays
+from app.charts import arrays, style
 from app.views.spectral import VIEW
 from ntk_core import experiments
 from ntk_core.experiments.spectral import Spec, theory
@@ -119,3 +119,17 @@ def test_the_page_has_a_control_for_every_field_and_no_heavy_ball():
     assert names == set(Spec.model_fields) - {"experiment", "angles"}
     assert not next(c for c in VIEW.table if c.name == "momentum").shown_if({"rule": "gradient_flow"})
     assert set(next(c for c in VIEW.table if c.name == "rule").options) == {"gradient_descent", "gradient_flow"}
+
+
+def test_the_accuracys_axis_has_room_for_the_label_of_all(entries):
+    y = charts.draw([entries["digits"]], 30.0, {})["f"]["layout"]["yaxis"]
+    assert y["range"][1] > 1
+    assert y["dtick"] == 0.2
+
+
+@pytest.mark.parametrize("panel", ["modes", "errors"])
+def test_widths_are_named_beside_what_is_learned_and_the_errors(entries, panel):
+    figure = charts.draw([entries["circle"]], 30.0, {})[panel]
+    for n, dash in (("n = 20", style.DASHES[panel == "modes"]), ("n = 30", style.DASHES[1 + (panel == "modes")])):
+        named_so = [t for t in figure["data"] if t["name"] == n and t.get("showlegend", True)]
+        assert [t["line"]["dash"] for t in named_so] == [dash]
