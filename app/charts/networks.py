@@ -28,7 +28,8 @@ def _width(entry: Entry, index: int, values: dict[str, np.ndarray]) -> str:
     error, kernel = (values[name][np.isfinite(values[name])] for name in ("error", "kernel_error"))
     # Single steps are exact: only leaps have an error.
     leaped = bool(error.size and error.max() > 0)
-    words = [f"n = {style.thousands(entry.spec.widths[index])}: {_moves(values)}{'' if leaped else ', all taken: exact'}"]
+    exact = "" if leaped else ", all taken: exact"
+    words = [f"n = {style.thousands(entry.spec.widths[index])}: {_moves(values)}{exact}"]
     if leaped:
         words.append(f"error by leaping at most about {error.max():.1g} in f")
     if leaped and kernel.size:
