@@ -18,9 +18,8 @@ from ntk_core import Network
 from ntk_core.finite.weights import Dense
 
 DEVICE, CPU = torch.device("cuda"), torch.device("cpu")
-MAY_MIX = {
-    Tensor.__getitem__,  # indices on the CPU are taken along
-    Tensor.__setitem__,
+ITEMS = {Tensor.__getitem__, Tensor.__setitem__}  # of what is on a device; indices on the CPU are taken along
+MAY_MIX = ITEMS | {
     Tensor.copy_,
     Tensor.to,
     Tensor.__deepcopy__,  # knows what has been copied before
@@ -38,7 +37,8 @@ class Elsewhere(TorchFunctionMode):
             raise TypeError("numpy: this tensor is on a device; bring it to the CPU first")
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         there = any(map(_there, tensors))
-        if there and func not in MAY_MIX and not all(_there(t) or t.ndim == 0 for t in tensors):
+        mixed = there and not all(_there(t) or t.ndim == 0 for t in tensors)
+        if mixed and (func not in MAY_MIX or (func in ITEMS and not _there(args[0]))):
             raise RuntimeError(f"{func}: tensors of shapes {[tuple(t.shape) for t in tensors]} are on two devices")
         args, kwargs, asked = _here(args, kwargs)
         if func is Tensor.to:  # as another tensor, to a device, or to another type where it is

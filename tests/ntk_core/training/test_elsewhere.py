@@ -24,7 +24,12 @@ def test_the_device_that_is_not_there_is_told_apart():
         assert there.cpu().device == here.device == torch.device("cpu")
         assert here.to(there).device == here.to(DEVICE, torch.float64).device == there.double().device == DEVICE
         assert there[torch.tensor([0, 2])].device == DEVICE
-        for meet in (lambda: here + there, lambda: there.index_copy(0, torch.tensor([1]), there[:1])):
+        mistakes = (
+            lambda: here + there,
+            lambda: there.index_copy(0, torch.tensor([1]), there[:1]),
+            lambda: here[torch.tensor([0, 2], device=DEVICE)],
+        )
+        for meet in mistakes:
             with pytest.raises(RuntimeError, match="two devices"):
                 meet()
         with pytest.raises(TypeError, match="numpy"):
