@@ -90,6 +90,8 @@ def test_regression_with_a_networks_own_kernels_is_kernel_gradient_descent_stepp
     f_0 = network(everywhere)[:, 0].numpy()
     np.testing.assert_allclose(result["own_start"][0, 1, 2], f_0[4:], atol=1e-6)
     for state in train(network, X, Y, list(spec.times), rule=GradientDescent(0.5), method="steps"):
+        if state.output is None:  # a slow machine is told now and then how far it is
+            continue
         index, f = state.output, f_0.copy()
         K = network.tangent_kernel(everywhere, X).numpy()
         for _ in range(round(state.time / 0.5)):
