@@ -121,7 +121,7 @@ base = base_path()
 STREAMS = Settings.from_environment().streams
 streams = Streams(server_state.engine, charts.draw, charts.caption, charts.summary, chart_options, STREAMS)
 pictures = LimitPictures(server_state.engine, chart_options)
-first = FirstSight(["", *experiments.names()])
+first = FirstSight(["", *experiments.names(), "own_data"])
 routes = [*streams.routes(base), *pictures.routes(base), *first.routes(base)]
 for module in (downloads, resources):
     routes += module.routes(base, server_state.engine)

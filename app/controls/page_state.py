@@ -1,7 +1,8 @@
 """Keeps URL, widgets and values of one page in step.
 
-A page's values come from, in this order: a preset just chosen; the URL, when it says something that this page did not
-write there; the widgets. Values of a page that is left are kept for the return.
+A page's values come from, in this order: the URL, when the browser's Back or Forward led to it; a preset just chosen;
+the URL, when it says something that this page did not write there; the widgets. Values of a page that is left are kept
+for the return by its link, whose address says nothing; Back and Forward lead to what their addresses say.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app.controls import table as controls
 from app.controls import widgets
@@ -85,10 +87,11 @@ def read(page: str, experiment: str, table: Sequence[Control]) -> tuple[Resolved
     query = _query(table)
     if arriving:
         known.query = query
-    if known.chosen is not None:
-        chosen, known.chosen = known.chosen, None
+    returning = back_or_forward()
+    chosen, known.chosen = known.chosen, None
+    if chosen is not None and not returning:
         return _adopt(page, experiment, table, normal | chosen, []), False
-    if bool(query) if arriving else _foreign(known, table, query, held, saved):
+    if returning or (bool(query) if arriving else _foreign(known, table, query, held, saved)):
         values, problems = controls.from_query(table, query, normal)
         return _adopt(page, experiment, table, controls.filled(table, values, normal), problems), False
     if arriving:
@@ -110,7 +113,15 @@ def arrived_elsewhere(experiment: str, table: Sequence[Control], values: Mapping
     """
     memory = _memory()
     switched, memory.switched = memory.switched, False
-    return switched and _query(table) != _wanted(experiment, table, values)
+    return switched and not back_or_forward() and _query(table) != _wanted(experiment, table, values)
+
+
+def back_or_forward() -> bool:
+    """Whether this run of the script was asked for by the browser's Back or Forward: its URL then is what is wanted,
+    and what is written into it replaces the entry in the history.
+    """
+    context = get_script_run_ctx()
+    return context is not None and context.is_history_navigation
 
 
 def write(page: str, experiment: str, table: Sequence[Control], values: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ GET {base}/, {base}/circle, ...     Streamlit's index.html; a page under its def
 
 Streamlit's scripts take seconds to start on a slow machine, and the charts' come after them; this needs none. What it
 shows is drawn once, when the server has started; until then, and for other settings, pages start as Streamlit's do.
+Every page's HTML also says what is an entry in the browser's history (history.js).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 CSS = Path(__file__).with_name("first_sight.css")
+HISTORY = Path(__file__).with_name("history.js")
 NAME = "NTK Explorer"
 SURFACES = {
     "paper": "backgroundColor", "ink": "textColor", "edge": "borderColor", "side": "secondaryBackgroundColor",
@@ -119,6 +121,7 @@ def _plain_page() -> bytes:
 
 @functools.cache
 def _index() -> str:
-    """Streamlit's page, by our name from the start."""
+    """Streamlit's page, by our name from the start, and with our rule for the browser's history."""
     text = (Path(file_util.get_static_dir()) / "index.html").read_text(encoding="utf-8")
-    return text.replace("<title>Streamlit</title>", f"<title>{NAME}</title>", 1)
+    script = f"<script>{HISTORY.read_text(encoding='utf-8')}</script>"
+    return text.replace("<title>Streamlit</title>", f"<title>{NAME}</title>{script}", 1)
