@@ -18,6 +18,8 @@ from ntk_core.engine import EngineError
 
 TITLE, ORDER, ICON = "Your data", 10, ":material/table:"
 
+_FILE = "own:brought"  # in the session: name and bytes of the file
+
 SMALL = 100  # points that a page begins with: its kernel and its networks answer in seconds
 HEADER = "length, width, kind\n5.1, 3.5, setosa\n7.0, 3.2, versicolor"
 
@@ -50,16 +52,36 @@ def render() -> None:
 
 
 def _content() -> bytes:
-    """The table's bytes: of a file, or of what was typed."""
+    """The table's bytes: of a file, or of what was typed; both are still there when the page is come back to."""
+    if st.session_state.get("own:text") and "own:where" not in st.session_state:
+        st.session_state["own:where"] = "Paste"
     file, pasted = st.tabs(["File", "Paste"], key="own:where", on_change="rerun")
     with file:
-        brought = st.file_uploader(
-            "CSV file", key="own:file", max_upload_size=5,
+        st.file_uploader(
+            "CSV file", key="own:file", max_upload_size=5, on_change=_remember_file,
             help="Text: columns separated by a comma, a semicolon, a tab or blanks; up to 5 MB.",
         )  # fmt: skip
+        name, brought = st.session_state.get(_FILE, ("", None))
+        if name and st.session_state["own:file"] is None:
+            st.caption(f"The table below is of the file {plain(name)}, brought before.")
     with pasted:
-        typed = st.text_area("Table", key="own:text", height=200, placeholder=HEADER, max_chars=1_000_000)
-    return brought.getvalue() if brought is not None else (typed or "").encode()
+        typed = st.text_area(
+            "Table", key="own:text", height=200, placeholder=HEADER, max_chars=1_000_000, persist_state="session",
+            on_change=_forget_file,
+        )  # fmt: skip
+    return brought if brought is not None else (typed or "").encode()
+
+
+def _remember_file() -> None:
+    """Streamlit's uploader forgets its file when the page is left."""
+    brought = st.session_state["own:file"]
+    st.session_state[_FILE] = ("", None) if brought is None else (brought.name, brought.getvalue())
+
+
+def _forget_file() -> None:
+    """A table that is typed takes the place of a file brought before, which the uploader shows no more."""
+    if st.session_state.get("own:file") is None:
+        st.session_state.pop(_FILE, None)
 
 
 def _take(table: Callable[[], str]) -> None:

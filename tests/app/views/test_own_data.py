@@ -81,3 +81,13 @@ def test_a_foreign_text_is_shown_as_it_is(at):
     shown = " ".join(m.value for m in at.markdown)
     assert "script" in shown
     assert not re.search(r"(?<!\\)(\]\(|<)", shown)
+
+
+def test_a_table_is_still_there_when_the_page_is_come_back_to(at):
+    at.session_state["own:brought"] = ("mine.csv", TABLE.encode())  # as the uploader's callback leaves it
+    at.run()
+    assert any("mine" in c.value and "before" in c.value for c in at.caption)
+    assert any("4 points" in m.value for m in at.markdown)
+    paste(at, TABLE + "6.9,3.1,versicolor\n")  # what is typed takes its place
+    assert not any("mine" in c.value for c in at.caption)
+    assert any("5 points" in m.value for m in at.markdown)
