@@ -14,4 +14,6 @@ from app import views  # noqa: E402
 from app.views import frame  # noqa: E402
 
 frame.draw()
-st.navigation(views.sections(), position="top").run()
+page = st.navigation(views.sections(), position="top")
+frame.mark(page.title)
+page.run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from pathlib import Path
 
 import streamlit as st
@@ -13,7 +14,12 @@ STYLE = f"<style>{(Path(__file__).parent / 'page.css').read_text(encoding='utf-8
 
 
 def draw() -> None:
-    """Draws the frame; before anything else of a page."""
+    """Draws the frame; before anything else of a page, and before the navigation: it would bring an icon of its own."""
     st.set_page_config(page_title="NTK Explorer", page_icon=ICON, layout="wide", initial_sidebar_state="auto")
     st.logo(ICON, size="large")
     st.html(STYLE)
+
+
+def mark(title: str) -> None:
+    """Says which page is shown, for page.css to mark it among all."""
+    st.html(f"<style>:root {{ --ntk-page: {json.dumps(title)} }}</style>")

@@ -5,7 +5,8 @@ GET {base}/, {base}/circle, ...     Streamlit's index.html; a page under its def
 
 Streamlit's scripts take seconds to start on a slow machine, and the charts' come after them; this needs none. What it
 shows is drawn once, when the server has started; until then, and for other settings, pages start as Streamlit's do.
-Every page's HTML also says what is an entry in the browser's history (history.js).
+Every page's HTML also says what is an entry in the browser's history (history.js) and when a phone's sidebar goes
+(sidebar.js).
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 CSS = Path(__file__).with_name("first_sight.css")
-HISTORY = Path(__file__).with_name("history.js")
+SCRIPTS = tuple(Path(__file__).with_name(name) for name in ("history.js", "sidebar.js"))
 NAME = "NTK Explorer"
 SURFACES = {
     "paper": "backgroundColor", "ink": "textColor", "edge": "borderColor", "side": "secondaryBackgroundColor",
@@ -121,7 +122,7 @@ def _plain_page() -> bytes:
 
 @functools.cache
 def _index() -> str:
-    """Streamlit's page, by our name from the start, and with our rule for the browser's history."""
+    """Streamlit's page, by our name from the start, and with our rules for the browser."""
     text = (Path(file_util.get_static_dir()) / "index.html").read_text(encoding="utf-8")
-    script = f"<script>{HISTORY.read_text(encoding='utf-8')}</script>"
-    return text.replace("<title>Streamlit</title>", f"<title>{NAME}</title>{script}", 1)
+    scripts = "".join(f"<script>{script.read_text(encoding='utf-8')}</script>" for script in SCRIPTS)
+    return text.replace("<title>Streamlit</title>", f"<title>{NAME}</title>{scripts}", 1)

@@ -15,7 +15,7 @@ from streamlit import file_util
 from app import charts, views
 from app.views import first_pictures, home
 from app.web import shared_engine
-from app.web.first_sight import HISTORY, SCRIPT, FirstSight
+from app.web.first_sight import SCRIPT, SCRIPTS, FirstSight
 from ntk_core import experiments
 from ntk_core.engine import EngineError
 from tests.app import synthetic
@@ -45,8 +45,8 @@ def streamlits():
 
 def test_a_page_starts_as_streamlits_until_its_picture_is_there(streamlits):
     sight = FirstSight(["", "circle"])
-    script = f"<script>{HISTORY.read_text(encoding='utf-8')}</script>"
-    named = streamlits.replace("<title>Streamlit</title>", f"<title>NTK Explorer</title>{script}")
+    scripts = "".join(f"<script>{script.read_text(encoding='utf-8')}</script>" for script in SCRIPTS)
+    named = streamlits.replace("<title>Streamlit</title>", f"<title>NTK Explorer</title>{scripts}")
     assert named != streamlits
     assert ask(sight, "circle") == ask(sight, "") == named
     assert ask(sight, "elsewhere") is None
