@@ -53,6 +53,7 @@ def live_chart(
     limit: str,
     *,
     run: Mapping[str, Any] | None = None,
+    call: str = "",
     facts: str = "",
     start: int = 0,
     loop: bool = False,
@@ -69,7 +70,8 @@ def live_chart(
         limit: where the pictures of the limit alone are (`app.web.limit_pictures.address`).
         run: {"key", "url", "viewer", "quiet", "ended"} of a run to follow, or None; of an ended one only the last
             frame is drawn until another is asked for.
-        facts: a line that stays in sight under the panels.
+        call: what "Train" would do, said until there is a run that was asked for; "" where nothing can be trained.
+        facts: a line under the panels.
         start: which of the limit's pictures to show first.
         loop: plays the frames again and again once the run has ended.
         moving: whether a run has more moments than one, so that there is a time to choose.
@@ -93,6 +95,7 @@ def live_chart(
                 "plotly": f"/ntk/plotly.min.js?v={PLOTLY_VERSION}",
                 "limit": limit,
                 "run": dict(run) if run else None,
+                "call": call,
                 "facts": facts,
                 "start": start,
                 "loop": loop,
@@ -102,5 +105,6 @@ def live_chart(
             }
         ],
         on_point_change=lambda: None,
+        on_ended_change=lambda: None,  # a run has finished: the script runs once more
     )
     return result.point

@@ -6,10 +6,24 @@ function buildDownloads(s) {
   const list = JSON.stringify(files)
   if (s.offered === list) return
   s.offered = list
-  const pictures = ["PNG", "SVG"].map((kind) => button(`Pictures as ${kind}`, () => savePictures(s, kind.toLowerCase())))
-  const page = button("Page with the charts (HTML)", () => savePage(s))
+  const done = () => { s.download.open = false }
+  const pictures = ["PNG", "SVG"].map((kind) => button(`Pictures as ${kind}`, () => done(savePictures(s, kind.toLowerCase()))))
+  const page = button("Page with the charts (HTML)", () => done(savePage(s)))
   const link = button("Copy link", (item) => copyLink(item))
   s.menu.replaceChildren(...files.map((file) => fileLink(s, file)), ...pictures, page, link)
+}
+
+/* A menu that closes when something else is done; returns what ends that. */
+function closeWhenLeft(menu) {
+  const outside = (event) => { if (menu.open && !menu.contains(event.target)) menu.open = false }
+  const escape = (event) => {
+    if (event.key !== "Escape" || !menu.open) return
+    menu.open = false
+    menu.querySelector("summary").focus()
+  }
+  const kinds = { pointerdown: outside, focusin: outside, keydown: escape }
+  for (const [kind, act] of Object.entries(kinds)) document.addEventListener(kind, act, true)
+  return () => { for (const [kind, act] of Object.entries(kinds)) document.removeEventListener(kind, act, true) }
 }
 
 function button(text, act) {
@@ -25,6 +39,7 @@ function fileLink(s, file) {
   item.href = url(s, file.url)
   item.setAttribute("download", "")
   item.textContent = file.label
+  item.onclick = () => { s.download.open = false }
   return item
 }
 

@@ -46,6 +46,7 @@ function mount(root) {
   s.liveButton.onclick = () => { pause(s); s.live = true; show(s, newest(s)) }
   s.stopButton.onclick = () => stop(s)
   s.retryButton.onclick = () => listen(s)
+  s.leaveMenu = closeWhenLeft(s.download)
   s.observer = new ResizeObserver(() => schedule(s, true))
   s.observer.observe(s.grid)
   return s
@@ -55,6 +56,7 @@ function unmount(s) {
   close(s)
   pause(s)
   s.observer.disconnect()
+  s.leaveMenu()
   for (const panel of s.panels.values()) if (window.Plotly && panel.plot.data) window.Plotly.purge(panel.plot)
   STATES.delete(s.root)
   s.gone = true
@@ -76,6 +78,7 @@ function update(s, data) {
   buildPanels(s)
   s.theme = readTheme(s.root)
   connect(s, data.run)
+  invite(s)
   askForLimit(s)
   loadPlotly(url(s, data.plotly)).then(() => schedule(s, true)).catch(() => complain(s, "The charts could not be loaded. Reload the page."))
   s.facts.textContent = data.facts

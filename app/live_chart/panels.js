@@ -4,7 +4,7 @@ const LEAST = 180 // pixels of plot, either way, that every chart keeps
 
 const CONFIG = {
   displaylogo: false, responsive: true, doubleClickDelay: 350,
-  modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d", "toImage"],
+  modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d", "toImage", "zoomIn2d", "zoomOut2d", "sendChartToCloud"],
 }
 
 function clearPanels(s) {
@@ -125,6 +125,7 @@ function react(s, panel, figure) {
   fit(s, panel, layout)
   const shown = data.map((trace) => (s.off.has(curveName(trace)) ? { ...trace, visible: false } : trace))
   window.Plotly.react(panel.plot, shown, layout, configOf(s, panel))
+  panel.plot.style.setProperty("--ntk-above", `${6 - panel.plot.offsetTop}px`) // its buttons, in the title's row
   describe(panel, layout)
   keepRoom(s, panel)
   if (panel.info.pictures && !panel.hover) {
@@ -149,6 +150,7 @@ function fit(s, panel, layout) {
   const size = room < 330 ? 12 : room < 520 ? 13 : 14 * s.theme.scale
   layout.uirevision = s.data.key
   layout.autosize = true
+  layout.modebar = { ...layout.modebar, orientation: "h" } // a row above the plot, where --ntk-above is
   layout.showlegend = false // the legend stands above the plot
   layout.font = { ...layout.font, family: s.theme.font, size }
   layout.margin = { l: 44, r: 18, t: 8, b: 34 } // more where the labels need it

@@ -8,8 +8,18 @@ function connect(s, run) {
   close(s)
   s.url = wanted
   s.stale = true
-  s.status.hidden = !run || Boolean(run.quiet)
   if (run) listen(s)
+}
+
+/* The line below the time bar tells of a run; until there is one that was asked for, what "Train" would do. It is there
+   from the start where anything can be trained, so that the bar never grows over the charts. */
+function invite(s) {
+  const { run, call } = s.data
+  if (run && !run.quiet) return void (s.status.hidden = false)
+  s.status.hidden = !call
+  s.stopButton.hidden = s.retryButton.hidden = true
+  busy(s, false)
+  say(s, call)
 }
 
 function listen(s) {
@@ -18,12 +28,14 @@ function listen(s) {
   s.listening = performance.now()
   delete s.root.dataset.state // that of the run before
   s.retryButton.hidden = true
-  s.stopButton.hidden = false
-  busy(s, true)
-  say(s, s.data.run.quiet ? "" : "Waiting for the engine…")
+  if (!s.data.run.quiet) {
+    s.stopButton.hidden = false
+    busy(s, true)
+    say(s, "Waiting for the engine…")
+  }
   s.source = openStream(url(s, `${path}${path.includes("?") ? "&" : "?"}viewer=${viewer}`), {
     event: (name, data) => (HANDLERS[name] || ignore)(s, data),
-    lost: () => say(s, "The connection is lost; trying again…"),
+    lost: () => s.data.run.quiet || say(s, "The connection is lost; trying again…"),
     gone: (words) => gone(s, words),
   })
 }
@@ -64,7 +76,9 @@ function working(s) { return s.data.moving ? "Training" : "Computing" }
 
 function finish(s, end) {
   close(s)
+  refreshBar(s)
   if (s.data.run && s.data.run.ended) schedule(s)
+  else if (end.state === "finished") tellTheServer(s)
   if (s.data.run && s.data.run.quiet) return
   const spent = s.last ? ` after ${seconds(s.last.elapsed)}` : ""
   s.root.dataset.state = end.state
@@ -75,9 +89,16 @@ function finish(s, end) {
   if (end.state === "failed") rest(s, `Failed${spent}: ${end.error || "the reason is in the server's log"}`, true)
 }
 
+/* The page's buttons know of the end once its script runs again; not everybody's in the same moment. */
+function tellTheServer(s) {
+  const { key, quiet } = s.data.run
+  if (!quiet) setTimeout(() => { if (!s.gone && s.data.run && s.data.run.key === key) s.send("ended", key) }, 700 * Math.random())
+}
+
 /* The stream has ended for good: the server knows no such run (and says so), or has not answered for too long. */
 function gone(s, words) {
   close(s)
+  refreshBar(s)
   if (s.data.run && s.data.run.quiet) return
   s.retryButton.hidden = Boolean(words)
   const why = words ? sentence(words) : "The server does not answer"
@@ -126,7 +147,7 @@ function complain(s, text) {
 function sentence(text) { return text[0].toUpperCase() + text.slice(1) }
 
 function say(s, text, bad = false) {
-  s.message.textContent = text
+  s.message.textContent = s.message.title = text
   s.message.classList.toggle("ntk-bad", bad)
 }
 

@@ -19,7 +19,8 @@ function refreshBar(s) {
   if (s.clock.textContent !== text) s.clock.textContent = text
   s.slider.setAttribute("aria-valuetext", text)
   s.bar.hidden = still && !s.data.run && !text && s.download.hidden
-  s.liveButton.hidden = !s.frames.length || !s.data.moving
+  const newer = s.data.moving && s.source && !s.data.run?.quiet // something newer may come
+  s.liveButton.hidden = !s.frames.length || !newer
   s.liveButton.setAttribute("aria-pressed", String(s.live && !s.playing))
 }
 

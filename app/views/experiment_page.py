@@ -14,7 +14,7 @@ from app import charts
 from app.controls import page_state, widgets
 from app.controls.table import Control, Resolved, plain
 from app.live_chart import live_chart, run_address
-from app.views import background, phrases, runs
+from app.views import background, invitation, phrases, runs
 from app.web import downloads, limit_pictures
 from app.web.shared_engine import engine
 from ntk_core import experiments
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 SPINNER_AFTER = 0.3  # seconds without an answer after which the page says that it waits
 LOOK_UP_SECONDS = 0.1  # how often a script that waits sees whether a control has moved
+BUTTON_WIDTH = 136  # pixels, for either label: what stands beside it must not move
 EARLIER_SECONDS = 2.0  # for which a page waits for what it showed before; it is usually remembered
 PATH_SECONDS = 0.15  # the browser takes a page's path into its history before the next run adds the parameters
 
@@ -92,6 +93,7 @@ def _answered(view: View, resolved: Resolved, preview: Preview, blocked: bool) -
     st.session_state[f"{view.name}:shown"] = resolved
     networks = experiments.trained(resolved.spec)
     run = _train_row(view, networks, preview.plan, blocked) if preview.plan else None
+    call = _call(networks, preview.plan, run) if preview.plan else ""
     for warning in preview.plan.warnings if preview.plan else ():
         st.warning(plain(warning), icon=":material/warning:")
     for note in preview.theory.info.get("notes", ()):
@@ -99,7 +101,7 @@ def _answered(view: View, resolved: Resolved, preview: Preview, blocked: bool) -
     if remark := view.remark(resolved.spec, resolved.options):
         st.caption(plain(remark))
     background.show(networks)
-    _chart(view, resolved, preview, run)
+    _chart(view, resolved, preview, run, call)
 
 
 def _typed(view: View, resolved: Resolved) -> dict[str, str]:
@@ -185,22 +187,36 @@ def _train_row(view: View, spec: Any, plan: Plan, blocked: bool) -> dict[str, An
     """The Train button and the plan beside it; returns the run that the chart shall follow."""
     refusal = engine().refusal(spec, plan)
     recorded = runs.recorded(spec)
+    ended = recorded is not None or runs.finished(spec)
     with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
         clicked = st.button(
-            view.action(spec) if recorded is None else "Run again", type="primary", icon=":material/play_arrow:",
-            key=f"{view.name}:train", disabled=blocked or bool(refusal),
+            "Run again" if ended else view.action(spec), type="secondary" if ended else "primary",
+            icon=":material/replay:" if ended else ":material/play_arrow:", key=f"{view.name}:train",
+            help=invitation.AGAIN if ended else None, width=BUTTON_WIDTH, disabled=blocked or bool(refusal),
         )  # fmt: skip
-        st.markdown(phrases.plan(plan, refusal) if recorded is None else phrases.recorded(recorded))
+        if recorded is None:
+            st.markdown(phrases.plan(plan, refusal), help=invitation.methods(() if refusal else plan.groups) or None)
+        else:
+            st.markdown(phrases.recorded(recorded))
     if refusal:
         st.error(plain(refusal), icon=":material/block:")
     wanted = clicked or page_state.started(view.name)
     if wanted and not blocked and not refusal:
-        runs.submit(spec, again=clicked and recorded is not None)
+        # What the button said when it was clicked: the run may have ended since, in another's session too.
+        runs.submit(spec, again=clicked and st.session_state.get(f"{view.name}:ended") == spec.key)
+    st.session_state[f"{view.name}:ended"] = spec.key if ended and not wanted else None
     return runs.follow(spec)
 
 
-def _chart(view: View, resolved: Resolved, preview: Preview, run: dict[str, Any] | None) -> None:
-    """The live chart; a click in it takes effect at the next run of the script."""
+def _call(spec: Any, plan: Plan, run: dict[str, Any] | None) -> str:
+    """What Train would do, where no run that was asked for is shown."""
+    if run and not run.get("quiet"):
+        return ""
+    return invitation.call(plan, bool(engine().refusal(spec, plan)), drawn=bool(run))
+
+
+def _chart(view: View, resolved: Resolved, preview: Preview, run: dict[str, Any] | None, call: str = "") -> None:
+    """The live chart; a click in it takes effect at the next run of the script. `call` is said until there is a run."""
     spec, options, theory = resolved.spec, resolved.options, preview.theory
     address = run and {**run, "url": run_address(run["key"], options, run["attempt"], spec.key)}
     point = live_chart(
@@ -209,6 +225,7 @@ def _chart(view: View, resolved: Resolved, preview: Preview, run: dict[str, Any]
         charts.load(view.name).PANELS,
         limit_pictures.address(spec, options),
         run=address,
+        call=call,
         facts=phrases.facts(spec, preview.plan, theory.info.get("inverted")),
         start=view.start(len(limit_pictures.moments(spec, theory))),
         clickable=view.clickable(resolved.values),

@@ -44,6 +44,12 @@ def recorded(spec: ExperimentSpec) -> dict[str, Any] | None:
     return run.record if run.final else {}
 
 
+def finished(spec: ExperimentSpec) -> bool:
+    """Whether a run of this spec has come to its end and is shown."""
+    run = engine().get(spec.key)
+    return run is not None and run.state == "finished"
+
+
 def follow(spec: ExperimentSpec) -> dict[str, Any] | None:
     """What the chart shall follow: the run of this spec if this session started it or somebody's is under way or done,
     else its networks before training."""

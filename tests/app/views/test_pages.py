@@ -351,3 +351,27 @@ def test_a_switch_for_the_papers_curves_says_why_there_are_none(engine):
     at = page("circle", paper="1")
     assert next(c.value.replace("\\", "") for c in at.caption if "paper" in c.value).endswith("N = 100 (here 20).")
     assert not [c for c in page("circle").caption if "paper" in c.value]
+
+
+def test_a_run_that_has_ended_can_be_run_again_by_who_saw_it_end(engine):
+    query = {"widths": "16", "seeds": "2", "time": "20", "snapshots": "5"}
+    here, there = page("circle", **query), page("circle", **query)
+    button(here, "Train").click().run()
+    (run,) = engine.runs.values()
+    assert run.wait(10) == "finished"
+    button(there, "Train").click().run()  # whose page did not know yet
+    assert list(engine.runs.values()) == [run]
+    again = button(here.run(), "Run again")
+    assert "same numbers" in again.help
+    again.click().run()
+    assert list(engine.runs.values()) != [run]
+
+
+def test_what_train_would_do_is_said_before_and_its_methods_explained(engine):
+    at = page("circle", widths="16,100000", seeds="2")
+    assert "Networks at t = 0, before training. Train lets them learn, in about 2 s." in str(chart(at))
+    (plan,) = [m for m in at.markdown if "about" in m.value and "weights" in m.value]
+    assert all(word in plan.help for word in ("*Leaps*", "*Dense*", "*Sampled*"))
+    assert "*Steps*" not in plan.help
+    assert "Train draws them and lets them learn" in str(chart(page("components")))
+    assert "cannot be trained" in str(chart(page("circle", widths="1000000")))
