@@ -215,7 +215,10 @@ def _exponent(node: ast.expr) -> float:
 
 def _name(name: str) -> Function:
     if name not in NAMES and not _COORDINATE.fullmatch(name):
-        raise ValueError(f"direction: {_short(name)} is not known; choose from {', '.join(NAMES)}, x1, x2, ...")
+        raise ValueError(
+            f"direction: {_short(name)} is not known; choose from {', '.join(NAMES)}, x2 and so on for further inputs, "
+            f"and the functions {', '.join(FUNCTIONS)}"
+        )
     return lambda values, xp: values[name]
 
 

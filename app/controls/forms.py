@@ -67,7 +67,7 @@ def _real(text: str, control: Control) -> float:
 
 
 def _within(value: Any, control: Control) -> Any:
-    low, high = control.limits
+    low, high = control.limits  # the widgets do not hold to them: what is typed beyond comes here and is answered
     if not low <= value <= high:
         raise ValueError(f"must be between {low:,g} and {high:,g}, got {value:,}")
     return value
@@ -82,7 +82,9 @@ def _choice(text: str, control: Control) -> Any:
 
 def _data(text: str, control: Control) -> str:
     """One of the options, or the reference to a table of one's own."""
-    return str(_choice(text, control)) if not text.startswith(OWN) else check_reference(text)
+    if not text.startswith(OWN):
+        return str(_choice(text, control))
+    return check_reference(text, tuple(map(str, control.options)), control.name)
 
 
 def _toggle(text: str, control: Control) -> bool:

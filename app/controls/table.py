@@ -18,7 +18,8 @@ from ntk_core.runs.spec import ExperimentSpec, sentences
 MAX_TEXT = 2000  # characters of one URL value; longer ones are refused unread
 
 __all__ = [
-    "FORMS", "Control", "Resolved", "defaults", "filled", "from_query", "from_widgets", "plain", "resolve", "to_query",
+    "FORMS", "Control", "Resolved", "defaults", "filled", "from_query", "from_widgets", "labelled", "plain", "resolve",
+    "to_query",
 ]  # fmt: skip
 
 
@@ -125,5 +126,14 @@ def plain(sentence: str) -> str:
     return re.sub(r"([\\`*_{}\[\]()<>#|~$:!&])", r"\\\1", sentence)
 
 
+def labelled(sentence: str, controls: Sequence[Control]) -> str:
+    """A sentence that begins with a field's name ("n_train: ..."), beginning with its control's label instead."""
+    field, colon, rest = sentence.partition(":")
+    labels = {c.name: c.label for c in controls}
+    label = labels.get(field.split(".")[0])
+    return f"{label}:{rest}" if colon and label else sentence
+
+
 def _sentence(control: Control, error: Exception) -> str:
-    return f"{control.name}: {error}"
+    said = str(error)
+    return said if said.startswith(f"{control.name}:") else f"{control.name}: {said}"

@@ -27,12 +27,19 @@ def show(page: str, control: Control, problem: str | None = None) -> None:
         st.error(plain(problem), icon=":material/error:")
 
 
+def ranged(control: Control) -> str:
+    """A number's help, and the range that it may have."""
+    low, high = (f"{limit:,.10g}" for limit in control.limits)
+    return f"{control.help} From {low} to {high}.".lstrip()
+
+
 def _number(kind: Callable[[float], Any]) -> Callable[[Control, Mapping[str, Any]], None]:
     def draw(control: Control, common: Mapping[str, Any]) -> None:
-        low, high = map(kind, control.limits)
         step = None if control.step is None else kind(control.step)
         shown = "%d" if kind is int else "%g"
-        st.number_input(control.label, low, high, step=step, format=shown, **common)
+        # Without limits: Streamlit's field keeps a number beyond them to itself, red, while the page goes on with the
+        # one before. So it comes here, and is answered with the range (`forms`).
+        st.number_input(control.label, step=step, format=shown, **dict(common) | {"help": ranged(control)})
 
     return draw
 

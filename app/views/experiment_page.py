@@ -12,7 +12,7 @@ import streamlit as st
 
 from app import charts
 from app.controls import page_state, widgets
-from app.controls.table import Control, Resolved, plain
+from app.controls.table import Control, Resolved, labelled, plain
 from app.live_chart import live_chart, run_address
 from app.views import background, invitation, phrases, runs
 from app.web import downloads, limit_pictures
@@ -77,8 +77,8 @@ def render(view: View) -> None:
         st.subheader(view.title, anchor=False)
         st.markdown(view.sentence)
         for problem in (p for p in resolved.problems if p not in typed.values()):
-            st.error(plain(problem), icon=":material/error:")
-        preview = _preview(asked)
+            _say(view, problem)
+        preview = _preview(view, asked)
     if preview is None:
         _earlier(view, resolved)
     else:
@@ -105,10 +105,15 @@ def _answered(view: View, resolved: Resolved, preview: Preview, blocked: bool) -
 
 
 def _typed(view: View, resolved: Resolved) -> dict[str, str]:
-    """What is wrong with a text that is being typed, by control: it is said below its field."""
+    """What is wrong with a text or a number that is being typed, by control: it is said below its field."""
     shown = (c for c in view.table if c.shown_if is None or c.shown_if(resolved.values))
-    texts = [c.name for c in shown if c.kind == "text" and c.group == "main"]
-    return {name: p for name in texts for p in resolved.problems if p.startswith(f"{name}:")}
+    typed = [c.name for c in shown if c.kind in ("text", "integer", "real") and c.group == "main"]
+    return {name: p for name in typed for p in resolved.problems if p.startswith(f"{name}:")}
+
+
+def _say(view: View, problem: str) -> None:
+    """One sentence on what is wrong, by the labels of this page."""
+    st.error(plain(labelled(problem, view.table)), icon=":material/error:")
 
 
 def _controls(view: View, values: Mapping[str, Any], problems: Mapping[str, str]) -> None:
@@ -117,7 +122,8 @@ def _controls(view: View, values: Mapping[str, Any], problems: Mapping[str, str]
     page_state.seed(view.name, [c for c in shown if c.group != "advanced"], values)
     with st.sidebar:
         for control in (c for c in shown if c.group == "main"):
-            widgets.show(view.name, control, problems.get(control.name))
+            problem = problems.get(control.name)
+            widgets.show(view.name, control, problem and labelled(problem, view.table))
         options = [c for c in shown if c.group == "chart"]
         if options:
             st.markdown("**Chart**")
@@ -147,7 +153,7 @@ def _asked(spec: ExperimentSpec) -> Iterator[Asked | EngineError]:
         yield asked
 
 
-def _preview(asked: Asked | EngineError) -> Preview | None:
+def _preview(view: View, asked: Asked | EngineError) -> Preview | None:
     """Theory and plan, or the sentence why there are none.
 
     While it waits it looks up: where a control has moved meanwhile the script ends here, and the answer is given up.
@@ -163,7 +169,7 @@ def _preview(asked: Asked | EngineError) -> Preview | None:
                     runs.viewer()  # to ask the session raises where the script is to run again
         return asked.result(0.0)
     except (ValueError, EngineError) as error:
-        st.error(plain(str(error)), icon=":material/error:")
+        _say(view, str(error))
         return None
 
 

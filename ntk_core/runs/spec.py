@@ -125,5 +125,7 @@ def _sentence(problem: dict) -> str:
         return message
     if problem["type"] == "too_short":
         return f"{field}: choose at least {problem['ctx']['min_length']}, got none"
+    if problem["type"] == "too_long":
+        return f"{field}: choose at most {problem['ctx']['max_length']}, got {problem['ctx']['actual_length']}"
     shown = repr(problem["input"])
     return f"{field}: {message[0].lower()}{message[1:]}, got {shown if len(shown) <= 60 else shown[:57] + '...'}"

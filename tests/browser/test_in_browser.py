@@ -242,7 +242,7 @@ def test_a_hostile_link_gets_one_sentence(open_page):
     page = open_page("circle?beta=NaN&activation=relu&widths=32&seeds=2")
     alert = page.get_by_test_id("stAlert")
     expect(alert).to_have_count(1)
-    expect(alert).to_contain_text("beta: must be a finite number")
+    expect(alert).to_contain_text("Bias factor β: must be a finite number")
     plot(page, "kernel")
 
 
@@ -259,7 +259,7 @@ def test_a_direction_is_followed_and_a_bad_one_gets_a_sentence_beside_the_same_p
     field.press("Enter")
     page.wait_for_function(f"{highest} > {1.2 * before}")
     followed = page.evaluate(limit)
-    for bad, sentence in (("f - z", "direction: "), ("-1000*f", "direction: the outputs grow without bound")):
+    for bad, sentence in (("f - z", "Direction d: "), ("-1000*f", "Direction d: the outputs grow without bound")):
         field.fill(bad)
         field.press("Enter")
         alert = page.get_by_test_id("stAlert").filter(has_text=sentence)

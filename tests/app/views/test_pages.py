@@ -8,6 +8,10 @@ from app.web import shared_engine as server_state
 from tests.app import synthetic
 
 PAGES = ("circle", "function_space", "components")
+LABELS = {
+    "beta": "Bias factor β:", "depth": "Depth L (weight matrices):", "activation": "Activation σ:",
+    "time": "Training time t:", "seed": "First seed:",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -84,7 +88,7 @@ def test_a_bad_link_gets_a_sentence_and_the_default(engine, name, field, text):
     at = page(name, **{field: text, "seeds": "3"})
     assert not at.exception
     assert len(sentences(at)) == 1
-    assert sentences(at)[0].startswith(f"{field}:")
+    assert sentences(at)[0].startswith(LABELS[field])
     assert at.number_input(key=f"{name}.seeds").value == 3
     assert field not in at.query_params
     assert first(at.query_params["seeds"]) == "3"
@@ -140,7 +144,7 @@ def test_no_digit_chosen_gives_a_sentence_and_no_training(engine):
     at.session_state["components.digits"] = []
     at.run()
     assert not at.exception
-    assert any(text.startswith("digits:") for text in sentences(at))
+    assert any(text.startswith("Digits:") for text in sentences(at))
     assert button(at, "Train").disabled
 
 
@@ -161,7 +165,7 @@ def test_a_width_that_is_no_number_gives_a_sentence(engine):
     at.session_state["circle.widths"] = ["500", "wide"]
     at.run()
     assert not at.exception
-    assert any(text.startswith("widths:") and "'wide'" in text for text in sentences(at))
+    assert any(text.startswith("Widths n:") and "'wide'" in text for text in sentences(at))
     assert button(at, "Train").disabled
 
 
@@ -220,7 +224,7 @@ def test_a_formula_is_checked_as_it_is_typed(engine):
     assert not at.exception
     assert [e.value.replace("\\", "") for e in at.sidebar.error] == sentences(at)
     assert len(sentences(at)) == 1
-    assert sentences(at)[0].startswith("direction: the function '__import__' is not known; choose from sin, cos")
+    assert sentences(at)[0].startswith("Direction d: the function '__import__' is not known; choose from sin, cos")
     assert button(at, "Train").disabled
     assert first(at.query_params["direction"]) == "f - 2*y"
     assert chart(at)  # of the last formula that was one
@@ -233,7 +237,7 @@ def test_a_formula_is_checked_as_it_is_typed(engine):
 def test_a_formula_from_a_link_has_its_sentence_on_the_page(engine):
     at = page("any_cost", drive="direction", direction="g - y", seeds="2")
     assert [e.value for e in at.sidebar.error] == []
-    assert sentences(at)[0].startswith("direction: 'g' is not known")
+    assert sentences(at)[0].startswith("Direction d: 'g' is not known")
     assert at.number_input(key="any_cost.seeds").value == 2
     assert "direction" not in at.query_params
     assert not button(at, "Train").disabled
@@ -256,7 +260,7 @@ def test_a_direction_that_grows_without_bound_gets_one_sentence(engine):
     at = page("any_cost", drive="direction", direction="-f")
     assert not at.exception
     assert len(sentences(at)) == 1
-    assert sentences(at)[0].startswith("direction: the outputs grow without bound")
+    assert sentences(at)[0].startswith("Direction d: the outputs grow without bound")
     assert not at.get("bidi_component")  # there was nothing before
     at.text_input(key="any_cost.direction").set_value("f - y").run()
     assert sentences(at) == []
@@ -265,7 +269,10 @@ def test_a_direction_that_grows_without_bound_gets_one_sentence(engine):
 
 @pytest.mark.parametrize(
     ("bad", "sentence", "still"),
-    [("-f", "direction: the outputs grow without bound", "those of the settings before"), ("f - ", "direction: ", "")],
+    [
+        ("-f", "Direction d: the outputs grow without bound", "those of the settings before"),
+        ("f - ", "Direction d: ", ""),
+    ],
 )
 def test_the_pictures_stay_when_a_direction_is_refused(engine, bad, sentence, still):
     at = page("any_cost", drive="direction", direction="f - y", widths="16", seeds="2", snapshots="3")
@@ -375,3 +382,45 @@ def test_what_train_would_do_is_said_before_and_its_methods_explained(engine):
     assert "*Steps*" not in plan.help
     assert "Train draws them and lets them learn" in str(chart(page("components")))
     assert "cannot be trained" in str(chart(page("circle", widths="1000000")))
+
+
+def test_a_number_beyond_its_range_is_answered_with_the_range(engine):
+    """Streamlit's own field would turn red and keep it, and the page would go on as if nothing had been typed."""
+    at = page("circle", seeds="3")
+    seeds = at.number_input(key="circle.seeds")
+    assert seeds.help == "How many networks of each width. From 1 to 100."
+    assert (seeds.proto.has_min, seeds.proto.has_max) == (False, False)
+    seeds.set_value(99_999).run()
+    assert not at.exception
+    assert [e.value.replace("\\", "") for e in at.sidebar.error] == sentences(at)
+    assert sentences(at) == ["Seeds: must be between 1 and 100, got 99,999"]
+    assert button(at, "Train").disabled
+    assert first(at.query_params["seeds"]) == "3"
+    at.number_input(key="circle.seeds").set_value(5).run()
+    assert sentences(at) == []
+    assert not button(at, "Train").disabled
+
+
+@pytest.mark.parametrize(
+    ("name", "query", "sentence"),
+    [
+        ("spectral", {"frequencies": "1,2,3,4,5,6,7"}, "Frequencies of the target: choose at most 6, got 7"),
+        ("function_space", {"custom": "1:"}, "My points, angle:target: must be a finite number, got ''"),
+        ("circle", {"n_train": "0"}, "Training inputs N: must be between 1 and 1,000, got 0"),
+        (
+            "any_cost",
+            {"drive": "direction", "direction": "f - yy"},
+            "Direction d: 'yy' is not known; choose from f, y, x, t",
+        ),
+    ],
+)
+def test_a_sentence_begins_with_the_label_of_its_control(engine, name, query, sentence):
+    (said,) = sentences(page(name, **query))
+    assert said.startswith(sentence)
+    assert "..." not in said
+
+
+def test_a_bad_table_gets_the_sets_of_its_page(engine):
+    (said,) = sentences(page("function_space", points="own:"))
+    assert said.startswith("Training points: 'own:' names no data; choose one of paper, even, custom, or own:")
+    assert "mnist" not in said
