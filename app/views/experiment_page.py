@@ -93,7 +93,7 @@ def _answered(view: View, resolved: Resolved, preview: Preview, blocked: bool) -
     st.session_state[f"{view.name}:shown"] = resolved
     networks = experiments.trained(resolved.spec)
     run = _train_row(view, networks, preview.plan, blocked) if preview.plan else None
-    call = _call(networks, preview.plan, run) if preview.plan else ""
+    call = _call(view, networks, preview.plan, run) if preview.plan else ""
     for warning in preview.plan.warnings if preview.plan else ():
         st.warning(plain(warning), icon=":material/warning:")
     for note in preview.theory.info.get("notes", ()):
@@ -214,11 +214,11 @@ def _train_row(view: View, spec: Any, plan: Plan, blocked: bool) -> dict[str, An
     return runs.follow(spec)
 
 
-def _call(spec: Any, plan: Plan, run: dict[str, Any] | None) -> str:
-    """What Train would do, where no run that was asked for is shown."""
+def _call(view: View, spec: Any, plan: Plan, run: dict[str, Any] | None) -> str:
+    """What the button would do, where no run that was asked for is shown."""
     if run and not run.get("quiet"):
         return ""
-    return invitation.call(plan, bool(engine().refusal(spec, plan)), drawn=bool(run))
+    return invitation.call(plan, bool(engine().refusal(spec, plan)), bool(run), view.action(spec))
 
 
 def _chart(view: View, resolved: Resolved, preview: Preview, run: dict[str, Any] | None, call: str = "") -> None:

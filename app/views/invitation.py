@@ -24,13 +24,15 @@ _WEIGHTS = {
 }
 
 
-def call(plan: Plan, refused: bool, drawn: bool) -> str:
-    """What Train would do; `drawn` says whether networks before training stand in the charts already."""
+def call(plan: Plan, refused: bool, drawn: bool, action: str = "Train") -> str:
+    """What the button would do; `drawn` says whether networks before training stand in the charts already."""
     if refused or plan.refusal:
-        return "These settings cannot be trained; the sentence above says why."
+        return "These settings cannot be run; the sentence above says why."
     after = f"in about {phrases.seconds(plan.seconds)}"
     if drawn:
         return f"Networks at t = 0, before training. Train lets them learn, {after}."
+    if action != "Train":
+        return f"No networks yet, only the limit. {action} shows them, {after}."
     return f"No networks yet, only the limit. Train draws them and lets them learn, {after}."
 
 

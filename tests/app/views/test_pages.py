@@ -381,7 +381,8 @@ def test_what_train_would_do_is_said_before_and_its_methods_explained(engine):
     assert all(word in plan.help for word in ("*Leaps*", "*Dense*", "*Sampled*"))
     assert "*Steps*" not in plan.help
     assert "Train draws them and lets them learn" in str(chart(page("components")))
-    assert "cannot be trained" in str(chart(page("circle", widths="1000000")))
+    assert "cannot be run" in str(chart(page("circle", widths="1000000")))
+    assert "Draw networks shows them, in about" in str(chart(page("laws")))
 
 
 def test_a_number_beyond_its_range_is_answered_with_the_range(engine):
