@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from ntk_core.data.synthetic import check_seed
-from ntk_core.eigen import eigh
+from ntk_core.eigen import eigh, without_null
 from ntk_core.limit.semidefinite import check_semidefinite, symmetric
 from ntk_core.rules import GradientFlow, Rule, check_whole_steps
 
@@ -132,9 +132,10 @@ def learn(
 def _signals(K: Tensor, r: Tensor, times: Sequence[float], rule: Rule) -> Tensor:
     """The accumulated residual E_t r along each eigendirection, (T, N): theta moves by -J^T of it / N."""
     values, U = eigh(K / len(r))
-    values, c = values.clamp_min(0.0), U.mT @ r
+    values, c = without_null(values, torch.finfo(values.dtype).eps), U.mT @ r
     return torch.stack([U @ (_gain(rule, values, t) * c) for t in times])
 
 
 def _gain(rule: Rule, values: Tensor, t: float) -> Tensor:
-    return torch.zeros_like(values) if t == 0 else rule.respond(values, t).moved_r
+    """E_t; nothing in the null space, which neither J^T nor K(x, X) sees."""
+    return torch.zeros_like(values) if t == 0 else torch.where(values > 0, rule.respond(values, t).moved_r, 0.0)

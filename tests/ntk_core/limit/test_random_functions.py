@@ -77,3 +77,12 @@ def test_bad_arguments_are_named():
         learn(draw(K, 3), K, Y, [math.inf])
     with pytest.raises(ValueError, match=r"^times: 0.7 is not a whole number of steps"):
         learn(draw(K, 3), K, Y, [0.7], GradientDescent(0.5))
+
+
+def test_what_neither_kernel_sees_stays_unseen_for_all_time():
+    """Two functions, and points twice: what is left of the targets does not come back by rounding."""
+    rows = [0, 0, 1, 1, 2, 2, *range(6, 15)]
+    twice = K[rows][:, rows]
+    paths = learn(draw(twice, 2), twice, Y, [1e9, 1e18])
+    for path in (paths.random, paths.kernel, paths.theta):
+        torch.testing.assert_close(path[1], path[0], rtol=0, atol=1e-9)
