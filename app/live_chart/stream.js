@@ -64,7 +64,8 @@ function report(s, status) {
   if (s.data.run && s.data.run.quiet) return // nobody asked for it: no words about it
   s.last = status
   s.progress.value = status.progress || 0
-  const parts = [status.message || (status.state === "running" ? working(s) : status.state), `${seconds(status.elapsed)} elapsed`]
+  const under = status.progress ? working(s) : "Drawing the networks"
+  const parts = [status.message || (status.state === "running" ? under : status.state), `${seconds(status.elapsed)} elapsed`]
   if (status.state === "running" && status.remaining != null) parts.push(`about ${seconds(status.remaining)} left`)
   if (s.problem) parts.push(s.problem)
   say(s, parts.filter(Boolean).join(" · "))
@@ -79,7 +80,10 @@ function finish(s, end) {
   refreshBar(s)
   if (s.data.run && s.data.run.ended) schedule(s)
   else if (end.state === "finished") tellTheServer(s)
-  if (s.data.run && s.data.run.quiet) return
+  if (s.data.run && s.data.run.quiet) {
+    if (end.state === "failed") say(s, `No networks before training here: ${end.error}. Train draws them.`)
+    return
+  }
   const spent = s.last ? ` after ${seconds(s.last.elapsed)}` : ""
   s.root.dataset.state = end.state
   const record = end.record && `Recorded: ${seconds(end.record.seconds)} on ${end.record.machine}`

@@ -218,7 +218,8 @@ def _call(view: View, spec: Any, plan: Plan, run: dict[str, Any] | None) -> str:
     """What the button would do, where no run that was asked for is shown."""
     if run and not run.get("quiet"):
         return ""
-    return invitation.call(plan, bool(engine().refusal(spec, plan)), bool(run), view.action(spec))
+    failed = run.get("failed") if run else None
+    return invitation.call(plan, bool(engine().refusal(spec, plan)), bool(run), view.action(spec), failed)
 
 
 def _chart(view: View, resolved: Resolved, preview: Preview, run: dict[str, Any] | None, call: str = "") -> None:

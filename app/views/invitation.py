@@ -24,11 +24,15 @@ _WEIGHTS = {
 }
 
 
-def call(plan: Plan, refused: bool, drawn: bool, action: str = "Train") -> str:
-    """What the button would do; `drawn` says whether networks before training stand in the charts already."""
+def call(plan: Plan, refused: bool, drawn: bool, action: str = "Train", failed: str | None = None) -> str:
+    """What the button would do; `drawn` says whether networks before training stand in the charts already, `failed` why
+    they could not be drawn.
+    """
     if refused or plan.refusal:
         return "These settings cannot be run; the sentence above says why."
     after = f"in about {phrases.seconds(plan.seconds)}"
+    if failed:
+        return f"No networks before training here: {failed}. Train draws them, {after}."
     if drawn:
         return f"Networks at t = 0, before training. Train lets them learn, {after}."
     if action != "Train":

@@ -58,7 +58,9 @@ def follow(spec: ExperimentSpec) -> dict[str, Any] | None:
     if run is not None and (attempt or run.state in ("queued", "running", "finished")):
         return _followed(run)
     sketch = engine().sketch(spec, viewer())
-    return _followed(sketch) | {"quiet": True} if sketch else None
+    if sketch is None:
+        return None
+    return _followed(sketch) | {"quiet": True, "failed": sketch.error if sketch.state == "failed" else None}
 
 
 def _followed(run: Run) -> dict[str, Any]:

@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 FIRST_GRACE = 30.0  # seconds a page may take from submitting a run to opening its stream
 SKETCH_GRACE = 2.0  # seconds for which networks before training are worked on when nobody looks any more
 # One thread: it shares its worker's processor with the limit of a control that has moved meanwhile.
-SKETCH = Part("the networks before training", fields={"at_most_seconds": 5.0, "threads": 1})
+SKETCH = Part("the networks before training", fields={"at_most_seconds": 5.0, "at_most_share": 0.5, "threads": 1})
 
 
 class Engine:
@@ -172,7 +172,8 @@ class Engine:
             return None
         with self._lock:
             run = self._runs.get(sketch.key)
-            if run is not None and run.state in ("queued", "running", "finished"):
+            failed = run is not None and run.state == "failed" and run.error != ENGINE_LOST  # it would fail again
+            if run is not None and (failed or run.state in ("queued", "running", "finished")):
                 if not run.final:
                     run.viewers.expect(viewer, FIRST_GRACE)
                 return run

@@ -127,15 +127,25 @@ def _iterate(fields: str, part: Part, post: Post) -> None:
     spec = parse(fields)
     experiment = experiments.load(spec.experiment)
     post.started()
-    refusal = experiment.plan(spec).refusal
-    if refusal:
-        raise ValueError(refusal)
+    plan = experiment.plan(spec)
+    if plan.refusal:
+        raise ValueError(plan.refusal)
+    _check_share(plan.bytes, part.fields.get("at_most_share"))
     until = time.monotonic() + part.fields.get("at_most_seconds", float("inf"))
     for increment in experiment.run(spec, part):
         post.add(increment)
         checkpoint(increment.progress)
         if time.monotonic() > until:
             return  # what is there will do
+
+
+def _check_share(size: int, share: float | None) -> None:
+    """Refuses what would take more than a share of this worker's memory, which others need: theory, and previews."""
+    limit = get_worker().memory_manager.memory_limit
+    if share is not None and limit and size > share * limit:
+        raise ValueError(
+            f"they would need about {size / 1e9:,.1f} GB, and {share * limit / 1e9:,.1f} GB are set aside for a preview"
+        )
 
 
 def still_wanted(tell: Callable[[float], None] | None = None, *, waits: bool = False) -> Listener:

@@ -23,6 +23,7 @@ NOMINAL = {
     "cuda": Speeds(flops32=3e13, flops64=2e13, bandwidth=2e12, overhead=1e-5),
 }
 FEW_POINTS = 32
+ROUND_WIDTHS = tuple(digit * 10**power for power in range(5, 0, -1) for digit in (8, 5, 3, 2, 1))  # to suggest
 PIECES = 8  # into which a run is cut, if it is worth it, so that several workers can share it
 WORTH_SECONDS = 2.0  # a run of less stays whole
 CUTTING_COST = 1.1  # how much longer a seed may take when fewer train together
@@ -95,7 +96,7 @@ def plan_training(spec: TrainingSpec, n_train: int, n_eval: int, n_in: int, n_ou
     transient = max(cost.transient_bytes() * cost.batch for cost in costs)
     total = sum(g.bytes for g in groups) + transient
     plan = Plan(tuple(groups), total, sum(g.seconds * spec.seeds for g in groups), device)
-    return replace(plan, refusal=_refusal(plan, spec, machine.free_memory(device)))
+    return replace(plan, refusal=_refusal(plan, costs, machine.free_memory(device)))
 
 
 def _cut(costs: list[TrainingCost], seeds: int, nominal: Speeds) -> list[TrainingCost]:
@@ -140,13 +141,37 @@ def _kinds(spec: TrainingSpec, width: int) -> tuple[str, ...]:
     return ("dense", "sampled")
 
 
-def _refusal(plan: Plan, spec: TrainingSpec, free: int) -> str | None:
+def _refusal(plan: Plan, costs: list[TrainingCost], free: int) -> str | None:
     if plan.bytes <= free:
         return None
     largest = max(plan.groups, key=lambda g: g.bytes)
-    fewer = " or the number of seeds" if spec.seeds > 1 else ""
+    fewer = " or the number of seeds" if costs[0].spec.seeds > 1 else ""
     return (
         f"widths: this run would need about {plan.bytes / 1e9:,.1f} GB and {free / 1e9:,.1f} GB may be used; "
-        f"lower the width {largest.width:,}{fewer}"
+        f"lower the width {largest.width:,}{fewer}{_would_fit(costs, free)}"
         + (", or let weights be sampled" if largest.weights == "dense" and largest.width > 2000 else "")
     )
+
+
+def _would_fit(costs: list[TrainingCost], free: int) -> str:
+    """ ": ... would fit", of fewer seeds, or of one seed at a smaller largest width; "" where neither does."""
+
+    def fits(seeds: int, changed: dict[int, int]) -> bool:
+        fewer = [
+            replace(
+                cost, spec=cost.spec.model_copy(update={"seeds": seeds}), width=changed.get(cost.width, cost.width),
+                together=None,
+            )
+            for cost in costs
+        ]  # fmt: skip
+        transient = max(cost.transient_bytes() * cost.batch for cost in fewer)
+        return sum(cost.persistent_bytes() * seeds for cost in fewer) + transient <= free
+
+    for seeds in range(costs[0].spec.seeds - 1, 0, -1):
+        if fits(seeds, {}):
+            return f": {seeds} of each width would fit"
+    largest = max(cost.width for cost in costs)
+    for width in ROUND_WIDTHS:
+        if width < largest and fits(1, {largest: width}):
+            return f": one seed of width {width:,} would fit"
+    return ""

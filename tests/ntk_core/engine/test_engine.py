@@ -543,6 +543,18 @@ def test_a_sketch_does_not_wait_for_training(engine, toy):
     busy.stop()
 
 
+def test_a_sketch_that_is_too_large_is_refused_once_and_theory_lives(engine, toy):
+    """A million neurons drawn for a preview alone took the theory worker's memory, and the worker with it."""
+    spec = toy(needs=10**15)
+    sketch = engine.sketch(spec)
+    assert sketch.wait(PATIENCE) == "failed"
+    assert sketch.error.startswith("they would need about 1,000,000.0 GB, and ")
+    assert "set aside for a preview" in sketch.error
+    assert indices(sketch) == []
+    assert engine.sketch(spec) is sketch  # nothing is gained by another attempt
+    assert engine.submit(spec).wait(PATIENCE) == "finished"
+
+
 def test_networks_before_training_stand_still_while_the_limit_is_worked_out(engine, toy):
     assert engine.sketch(toy(nonce=1)).wait(PATIENCE) == "finished"  # the worker is there, and quick
     began, thinking = time.monotonic(), 1.0

@@ -33,6 +33,7 @@ class Spec(ExperimentSpec):
     thinking: float = 0.0  # seconds that the theory takes
     seconds: float = 0.0  # predicted
     heavy: int = 3  # length of what it yields
+    needs: int = 0  # bytes, predicted
     nonce: int = 0
 
 
@@ -50,7 +51,7 @@ def slow(spec: Spec) -> bool:
 def plan(spec: Spec) -> Plan:
     refusal = "frames: would take 3 TB; lower it" if spec.trouble == "refusal" else None
     seconds = spec.seconds or spec.frames * spec.pause * spec.who
-    return Plan((), bytes=8 * spec.frames, seconds=seconds, refusal=refusal, warnings=("toy",))
+    return Plan((), bytes=spec.needs or 8 * spec.frames, seconds=seconds, refusal=refusal, warnings=("toy",))
 
 
 def schema(spec: Spec) -> Schema:
