@@ -206,11 +206,12 @@ def _train_row(view: View, spec: Any, plan: Plan, blocked: bool) -> dict[str, An
             st.markdown(phrases.recorded(recorded))
     if refusal:
         st.error(plain(refusal), icon=":material/block:")
+    # What the button said when it was clicked: the run may have ended since, in another's session too.
+    again = clicked and st.session_state.get(f"{view.name}:ended") == spec.key
     wanted = clicked or page_state.started(view.name)
     if wanted and not blocked and not refusal:
-        # What the button said when it was clicked: the run may have ended since, in another's session too.
-        runs.submit(spec, again=clicked and st.session_state.get(f"{view.name}:ended") == spec.key)
-    st.session_state[f"{view.name}:ended"] = spec.key if ended and not wanted else None
+        runs.submit(spec, again=again)
+    st.session_state[f"{view.name}:ended"] = spec.key if ended and not again else None
     return runs.follow(spec)
 
 

@@ -425,3 +425,14 @@ def test_a_bad_table_gets_the_sets_of_its_page(engine):
     (said,) = sentences(page("function_space", points="own:"))
     assert said.startswith("Training points: 'own:' names no data; choose one of paper, even, custom, or own:")
     assert "mnist" not in said
+
+
+def test_what_a_preset_shows_at_once_can_be_run_again(engine):
+    """It is there from the start, without a click on Train."""
+    at = page("circle", widths="16", seeds="2", time="20", snapshots="5")
+    button(at, "Train").click().run()
+    (run,) = engine.runs.values()
+    assert run.wait(10) == "finished"
+    at.session_state["pages"].pages["circle"].start = True  # as a preset's card leaves it
+    button(at.run(), "Run again").click().run()
+    assert list(engine.runs.values()) != [run]
