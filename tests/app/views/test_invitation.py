@@ -14,4 +14,4 @@ def test_networks_that_could_not_be_drawn_are_told():
 def test_what_train_would_do_depends_on_what_stands():
     assert invitation.call(PLAN, refused=False, drawn=True).startswith("Networks at t = 0, before training.")
     assert invitation.call(PLAN, refused=False, drawn=False).startswith("No networks yet, only the limit.")
-    assert "cannot be trained" in invitation.call(PLAN, refused=True, drawn=True)
+    assert "cannot be run" in invitation.call(PLAN, refused=True, drawn=True)
