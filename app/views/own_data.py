@@ -23,6 +23,7 @@ _FILE = "own:brought"  # in the session: name and bytes of the file
 SMALL = 100  # points that a page begins with: its kernel and its networks answer in seconds
 HEADER = "length, width, kind\n5.1, 3.5, setosa\n7.0, 3.2, versicolor"
 
+MOST_TOLD = 3  # columns that cannot be used, of which each has its sentence
 WORDS = {"numbers": "numbers", "words": "words", "mixed": "numbers and words"}
 
 
@@ -35,7 +36,7 @@ def render() -> None:
         "use, under a name made from its content; links hold that name and never the data."
     )
     content = _content()
-    if not content:
+    if content is None:
         st.caption("No table at hand? Two spirals that no straight line parts, or a noisy wave:")
         with st.container(horizontal=True):
             for name, table in (("Two spirals", example_tables.spirals), ("A noisy wave", example_tables.wave)):
@@ -51,8 +52,10 @@ def render() -> None:
         _keep(content, digest, choices)
 
 
-def _content() -> bytes:
-    """The table's bytes: of a file, or of what was typed; both are still there when the page is come back to."""
+def _content() -> bytes | None:
+    """The table's bytes, of a file (which may be empty) or of what was typed, or None; both are still there when the
+    page is come back to.
+    """
     if st.session_state.get("own:text") and "own:where" not in st.session_state:
         st.session_state["own:where"] = "Paste"
     file, pasted = st.tabs(["File", "Paste"], key="own:where", on_change="rerun")
@@ -69,7 +72,7 @@ def _content() -> bytes:
             "Table", key="own:text", height=200, placeholder=HEADER, max_chars=1_000_000, persist_state="session",
             on_change=_forget_file,
         )  # fmt: skip
-    return brought if brought is not None else (typed or "").encode()
+    return brought if brought is not None else (typed or "").encode() or None
 
 
 def _remember_file() -> None:
@@ -110,6 +113,13 @@ def _show(found: dict[str, Any]) -> None:
     head = [f"{_cell(c['name'])} ({WORDS[c['kind']]})" for c in columns[: len(first[0])]]
     lines = [head, ["---"] * len(head), *([_cell(text) for text in row] for row in first)]
     st.markdown("\n".join(f"| {' | '.join(line)} |" for line in lines))
+    unusable = [c for c in columns if c["problem"]]
+    for column in unusable[:MOST_TOLD]:
+        st.warning(
+            plain(f"{column['name'][:40]!r} cannot be used yet: it {column['problem']}."), icon=":material/edit:"
+        )
+    if len(unusable) > MOST_TOLD:
+        st.caption(f"So it is with {len(unusable) - MOST_TOLD:,} more columns.")
 
 
 def _choices(found: dict[str, Any]) -> dict[str, Any] | None:

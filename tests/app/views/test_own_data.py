@@ -67,6 +67,26 @@ def test_what_is_wrong_with_a_table_is_one_sentence_and_the_next_one_is_read(at)
     assert sentences(at) == []
 
 
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        ("", "'a' cannot be used yet: it is empty in line 3; fill the cell or leave the line out."),
+        ("nan", "'a' cannot be used yet: it holds 'nan' in line 3; every number must be finite."),
+        ("1.2.3", "'a' cannot be used yet: it holds '1.2.3' in line 3, which is not a number like the others."),
+    ],
+)
+def test_a_column_with_a_cell_that_is_no_number_says_which(at, cell, words):
+    paste(at, f"a,y\n1,2\n{cell},3\n4,5\n")
+    (said,) = [w.value.replace("\\", "") for w in at.warning]
+    assert said == words
+
+
+def test_a_file_with_nothing_in_it_is_answered(at):
+    at.session_state["own:brought"] = ("empty.csv", b"")
+    at.run()
+    assert sentences(at) == ["table: it is empty; at least two rows of numbers are needed"]
+
+
 def test_a_constant_input_is_named(at):
     paste(at, "a,b,y\n1,5,0\n2,5,1\n3,5,4")
     (sentence,) = sentences(at)
