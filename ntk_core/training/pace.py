@@ -95,10 +95,11 @@ class Pace(PerSeed):
         caps = self.caps(here, waiting & ~self.paused, course)
         largest = here.largest.tolist()
         for s in waiting.nonzero()[:, 0].tolist():
-            plan.steady[s] = self.rule.stable(largest[s])
+            steady = bool(self.rule.stable(largest[s]))
+            plan.steady[s] = steady
             if not self.walk[s]:
                 caps_of = {order: float(cap[s]) for order, cap in caps.items()}
-                plan.orders[s], plan.times[s] = self._leap(s, bool(plan.steady[s]), caps_of, largest[s], course)
+                plan.orders[s], plan.times[s] = self._leap(s, steady, caps_of, largest[s], course)
             if self.walk[s]:
                 left = round(float(course.stops[s] - course.time[s]) / unit)
                 plan.steps[s] = min(int(self.walk[s] - self.walked[s]), left)
