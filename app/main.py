@@ -16,5 +16,4 @@ from app.views import frame  # noqa: E402
 frame.draw()
 page = st.navigation(views.sections(), position="top")
 frame.mark(page.title)
-frame.answer_unknown(st.context.url)
 page.run()

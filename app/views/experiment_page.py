@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 SPINNER_AFTER = 0.3  # seconds without an answer after which the page says that it waits
 LOOK_UP_SECONDS = 0.1  # how often a script that waits sees whether a control has moved
-BUTTON_WIDTH = 136  # pixels, for either label: what stands beside it must not move
+# Pixels, for each label and Run again: what stands beside it must not move.
+BUTTON_WIDTHS = {"Train": 136, "Draw networks": 184}
 EARLIER_SECONDS = 2.0  # for which a page waits for what it showed before; it is usually remembered
 PATH_SECONDS = 0.15  # the browser takes a page's path into its history before the next run adds the parameters
 
@@ -198,7 +199,7 @@ def _train_row(view: View, spec: Any, plan: Plan, blocked: bool) -> dict[str, An
         clicked = st.button(
             "Run again" if ended else view.action(spec), type="secondary" if ended else "primary",
             icon=":material/replay:" if ended else ":material/play_arrow:", key=f"{view.name}:train",
-            help=invitation.AGAIN if ended else None, width=BUTTON_WIDTH, disabled=blocked or bool(refusal),
+            help=invitation.AGAIN if ended else None, width=BUTTON_WIDTHS[view.action(spec)], disabled=blocked or bool(refusal),
         )  # fmt: skip
         if recorded is None:
             st.markdown(phrases.plan(plan, refusal), help=invitation.methods(() if refusal else plan.groups) or None)
