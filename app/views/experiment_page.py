@@ -194,12 +194,12 @@ def _train_row(view: View, spec: Any, plan: Plan, blocked: bool) -> dict[str, An
     """The Train button and the plan beside it; returns the run that the chart shall follow."""
     refusal = engine().refusal(spec, plan)
     recorded = runs.recorded(spec)
-    ended = recorded is not None or runs.finished(spec)
+    ended, action = recorded is not None or runs.finished(spec), view.action(spec)
     with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
         clicked = st.button(
-            "Run again" if ended else view.action(spec), type="secondary" if ended else "primary",
+            "Run again" if ended else action, type="secondary" if ended else "primary",
             icon=":material/replay:" if ended else ":material/play_arrow:", key=f"{view.name}:train",
-            help=invitation.AGAIN if ended else None, width=BUTTON_WIDTHS[view.action(spec)], disabled=blocked or bool(refusal),
+            help=invitation.AGAIN if ended else None, width=BUTTON_WIDTHS[action], disabled=blocked or bool(refusal),
         )  # fmt: skip
         if recorded is None:
             st.markdown(phrases.plan(plan, refusal), help=invitation.methods(() if refusal else plan.groups) or None)
