@@ -87,6 +87,7 @@ def render(view: View) -> None:
     if view.explanation:
         with st.expander("What am I looking at?", icon=":material/school:"):
             st.markdown(view.explanation)
+    page_state.came_through(view.name)
 
 
 def _answered(view: View, resolved: Resolved, preview: Preview, blocked: bool) -> None:

@@ -6,7 +6,8 @@ import asyncio
 import re
 import time
 import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -44,17 +45,6 @@ def moves(port: int, page: str, base: str, control: str, values: Iterable[float]
     return asyncio.run(asyncio.wait_for(_moves(port, page, base, control, values), 600))
 
 
-def held(messages: Iterable[ForwardMsg]) -> dict[str, tuple[str, Any]]:
-    """What a browser's widgets hold after these messages: id -> (field of the protocol, value)."""
-    found = {}
-    for message in messages:
-        kind = message.delta.new_element.WhichOneof("type")
-        if kind in _HELD:
-            widget = getattr(message.delta.new_element, kind)
-            found[widget.id] = _HELD[kind](widget)
-    return found
-
-
 _HELD: dict[str, Callable[[Any], tuple[str, Any]]] = {
     "slider": lambda w: ("double_array_value", list(w.value if w.set_value else w.default)),
     "number_input": lambda w: ("double_value", w.value if w.set_value else w.default),
@@ -63,55 +53,107 @@ _HELD: dict[str, Callable[[Any], tuple[str, Any]]] = {
     "multiselect": lambda w: ("string_array_value", list(w.raw_values)),
     "button_group": lambda w: ("string_array_value", list(w.raw_values)),
     "text_input": lambda w: ("string_value", w.value if w.set_value else w.default),
+    "text_area": lambda w: ("string_value", w.value if w.set_value else w.default),
 }
 
 
-async def _reruns(port: int, page: str, base: str, times: int, clock: Callable[[], float]) -> tuple[float, int]:
-    address = f"ws://127.0.0.1:{port}{base}/_stcore/stream"
-    async with connect(address, subprotocols=["streamlit"], max_size=None) as socket:  # type: ignore[list-item]
+class Tab:
+    """One tab of a browser: what its address says, and what its widgets hold (id -> field of the protocol, value).
+
+    A widget begins with its default unless it comes with a value, and keeps what it holds until another value comes.
+    """
+
+    def __init__(self, socket: ClientConnection, page: str, query: str = ""):
+        self.socket, self.page, self.query = socket, page, query
+        self.widgets: dict[str, tuple[str, Any]] = {}
+
+    async def ask(self) -> None:
+        """Asks for a run of the script."""
         ask = BackMsg()
-        ask.rerun_script.page_name = page
-        messages = await _run(socket, ask)
-        for name, (kind, value) in held(messages).items():
+        ask.rerun_script.page_name, ask.rerun_script.query_string = self.page, self.query
+        for name, (kind, value) in self.widgets.items():
             widget = ask.rerun_script.widget_states.widgets.add(id=name)
             if kind.endswith("array_value"):
                 getattr(widget, kind).data.extend(value)
             else:
                 setattr(widget, kind, value)
-        for _ in range(5):  # until what is made once is made
-            messages = await _run(socket, ask)
+        await self.socket.send(ask.SerializeToString())
+
+    async def run(self) -> list[ForwardMsg]:
+        """One run of the script, and all that it sends."""
+        await self.ask()
+        messages = []
+        while not messages or messages[-1].WhichOneof("type") != "script_finished":
+            messages.append(await self.take())
+        return messages
+
+    async def rest(self, seconds: float) -> list[ForwardMsg]:
+        """What comes until nothing has come for so long."""
+        messages = []
+        while True:
+            try:
+                messages.append(await asyncio.wait_for(self.take(), seconds))
+            except TimeoutError:
+                return messages
+
+    async def take(self) -> ForwardMsg:
+        """The next message, in effect."""
+        message = ForwardMsg.FromString(await self.socket.recv())  # type: ignore[arg-type]
+        if message.WhichOneof("type") == "page_info_changed":
+            self.query = message.page_info_changed.query_string
+        kind = message.delta.new_element.WhichOneof("type")
+        if kind in _HELD:
+            widget = getattr(message.delta.new_element, kind)
+            if widget.set_value or widget.id not in self.widgets:
+                self.widgets[widget.id] = _HELD[kind](widget)
+        if expander := message.delta.add_block.expandable.id:
+            self.widgets.setdefault(expander, ("bool_value", message.delta.add_block.expandable.expanded))
+        return message
+
+    def named(self, control: str) -> str:
+        """The id of a control's widget, or of what unfolds."""
+        (name,) = [name for name in self.widgets if re.search(f"-{self.page}[.:]{control}$", name)]
+        return name
+
+    def move(self, control: str, value: Any) -> None:
+        """Has a control's widget hold another value, as a visitor does."""
+        name = self.named(control)
+        self.widgets[name] = (self.widgets[name][0], value)
+
+
+@asynccontextmanager
+async def opened(port: int, page: str, base: str, query: str = "") -> AsyncIterator[Tab]:
+    """A tab that has been led to a page, and has asked for nothing yet."""
+    address = f"ws://127.0.0.1:{port}{base}/_stcore/stream"
+    async with connect(address, subprotocols=["streamlit"], max_size=None) as socket:  # type: ignore[list-item]
+        yield Tab(socket, page, query)
+
+
+async def _reruns(port: int, page: str, base: str, times: int, clock: Callable[[], float]) -> tuple[float, int]:
+    async with opened(port, page, base) as tab:
+        for _ in range(6):  # until what is made once is made
+            messages = await tab.run()
         began = clock()
         for _ in range(times):
-            messages = await _run(socket, ask)
+            messages = await tab.run()
         return (clock() - began) / times, sum(m.ByteSize() for m in messages)
 
 
 async def _moves(port: int, page: str, base: str, control: str, values: Iterable[float]) -> list[Moved]:
-    address = f"ws://127.0.0.1:{port}{base}/_stcore/stream"
-    async with connect(address, subprotocols=["streamlit"], max_size=None) as socket:  # type: ignore[list-item]
-        ask = BackMsg()
-        ask.rerun_script.page_name = page
-        controls = held(await _run(socket, ask))
-        (moved,) = [name for name in controls if name.endswith(f"-{page}.{control}")]
-        widgets = {}
-        for name, (kind, value) in controls.items():
-            widgets[name] = ask.rerun_script.widget_states.widgets.add(id=name)
-            if kind.endswith("array_value"):
-                getattr(widgets[name], kind).data.extend(value)
-            else:
-                setattr(widgets[name], kind, value)
+    async with opened(port, page, base) as tab:
+        await tab.run()
         found = []
         for value in values:
-            getattr(widgets[moved], controls[moved][0]).data[:] = [value]
+            tab.move(control, [value])
             began = time.perf_counter()
-            await socket.send(ask.SerializeToString())
-            limit, start = await _limit(socket)
+            await tab.ask()
+            limit, start = await _limit(tab.socket)
             address = f"http://127.0.0.1:{port}{base}{limit}"
             await asyncio.to_thread(_fetched, f"{address}&at={start}")
             seen = time.perf_counter() - began
             await asyncio.to_thread(_fetched, address)
             found.append(Moved(seen, time.perf_counter() - began))
-            while ForwardMsg.FromString(await socket.recv()).WhichOneof("type") != "script_finished":  # type: ignore[arg-type]
+            while (await tab.take()).WhichOneof("type") != "script_finished":
                 pass
         return found
 
@@ -133,36 +175,15 @@ def _fetched(address: str) -> bytes:
         return answer.read()
 
 
-async def _run(socket: ClientConnection, ask: BackMsg) -> list[ForwardMsg]:
-    await socket.send(ask.SerializeToString())
-    messages = []
-    while True:
-        messages.append(ForwardMsg.FromString(await socket.recv()))  # type: ignore[arg-type]
-        if messages[-1].WhichOneof("type") == "script_finished":
-            return messages
-
-
 async def _hurry(port: int, page: str, base: str, times: int, pause: float) -> list[ForwardMsg]:
-    address = f"ws://127.0.0.1:{port}{base}/_stcore/stream"
-    async with connect(address, subprotocols=["streamlit"], max_size=None) as socket:  # type: ignore[list-item]
-        ask = BackMsg()
-        ask.rerun_script.page_name = page
+    async with opened(port, page, base) as tab:
         for _ in range(times):
-            await socket.send(ask.SerializeToString())
+            await tab.ask()
             await asyncio.sleep(pause)
-        messages = []
-        while True:
-            try:
-                message = await asyncio.wait_for(socket.recv(), 5.0 if not messages else 2.0)
-            except TimeoutError:
-                return messages  # nothing more comes: the last run has ended
-            messages.append(ForwardMsg.FromString(message))  # type: ignore[arg-type]
+        messages = [await asyncio.wait_for(tab.take(), 5.0)]
+        return messages + await tab.rest(2.0)
 
 
 async def _visit(port: int, page: str, base: str, query: str) -> list[ForwardMsg]:
-    address = f"ws://127.0.0.1:{port}{base}/_stcore/stream"
-    async with connect(address, subprotocols=["streamlit"], max_size=None) as socket:  # type: ignore[list-item]
-        ask = BackMsg()
-        ask.rerun_script.query_string = query
-        ask.rerun_script.page_name = page
-        return await _run(socket, ask)
+    async with opened(port, page, base, query) as tab:
+        return await tab.run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import http.client
 import json
@@ -16,7 +17,7 @@ from app.views import home
 from app.web import resources
 from ntk_core import experiments
 from tests.app.server_process import PATIENCE, ROOT, ServerProcess
-from tests.app.visits import hurry, visit
+from tests.app.visits import hurry, opened, visit
 
 BASE = "/some/where"
 FIRST_PICTURES = ("", "circle", "components", "laws", "random_functions", "spectral")  # spectral's is drawn last
@@ -68,6 +69,53 @@ def test_a_session_survives_runs_that_are_interrupted(server, page):
     for pause in (0.0, 0.02, 0.05, 0.08):
         messages = hurry(server.port, page, BASE, times=25, pause=pause)
         assert not [m for m in messages if m.delta.new_element.HasField("exception")]
+
+
+@pytest.mark.parametrize("page", ["circle", "lazy"])
+def test_settings_survive_runs_that_are_interrupted(server, page):
+    """A run that is cut off while "Advanced" unfolds has given its widgets values that the browser never heard of: it
+    then shows, and sends, what such widgets begin with, which must not become the page's settings.
+    """
+
+    async def unfold(pause):
+        async with opened(server.port, page, BASE) as tab:
+            await tab.run()
+            tab.move("advanced", True)
+            await tab.ask()
+            await asyncio.sleep(pause)
+            await tab.ask()
+            await tab.rest(0.3)
+            await tab.run()
+            assert tab.named("seed")
+            await tab.run()
+            return tab.query
+
+    found = {pause: asyncio.run(unfold(pause / 1000)) for pause in range(0, 32, 2)}
+    assert {pause: query for pause, query in found.items() if query} == {}
+
+
+def test_what_an_address_says_survives_runs_that_are_interrupted(server):
+    """Widgets that stand already were to hold another value, and never heard of it."""
+    wanted = "activation=tanh&depth=6&beta=0.5&seed=7"
+
+    async def follow(pause):
+        async with opened(server.port, "circle", BASE) as tab:
+            await tab.run()
+            tab.move("advanced", True)
+            await tab.run()
+            await tab.rest(0.2)
+            tab.query = wanted
+            await tab.ask()
+            await asyncio.sleep(pause)
+            await tab.ask()
+            await tab.rest(0.3)
+            await tab.run()
+            await tab.run()
+            return sorted(tab.query.split("&")), tab.widgets[tab.named("depth")][1], tab.widgets[tab.named("seed")][1]
+
+    found = {pause: asyncio.run(follow(pause / 1000)) for pause in range(0, 32, 2)}
+    right = (sorted(wanted.split("&")), [6], 7)
+    assert {pause: held for pause, held in found.items() if held != right} == {}
 
 
 def test_a_rerun_sends_no_picture_and_no_script_again(server):
