@@ -19,8 +19,7 @@ from app.controls import table as controls
 from app.controls import widgets
 from app.controls.table import Control, Resolved
 
-STALE_SECONDS = 2.0  # an event sent before the browser heard of its new URL still carries the old one
-FLUSH_SECONDS = 0.1  # a run of the script that begins later than this after another has not kept it from being sent
+STALE_SECONDS = 2.0  # an event sent before the browser heard of a new URL or value still carries the old one
 
 _MEMORY = "pages"  # one entry for all: Streamlit goes through every entry of a session again and again
 
@@ -31,9 +30,8 @@ class _Page:
 
     `chosen`, `start`: a preset that it shall show, and whether to train at once; `values`: its controls', and
     `problems` with those that came from outside; `query`: what it wrote into the URL, and `past`: when, what before;
-    `holding`: names of the controls whose widgets hold something in this run of the script; `untold`: what those held
-    that the script gave another value, and last that value, until the browser has surely heard of it; `through`: when
-    the last run of the script came to its end.
+    `holding`: names of the controls whose widgets hold something in this run of the script; `told`: when widgets
+    were last given values by the script, and `untold`: what each held before, and last that value.
     """
 
     chosen: dict[str, Any] | None = None
@@ -44,7 +42,7 @@ class _Page:
     past: list[tuple[float, dict[str, list[str]]]] = field(default_factory=list)
     holding: set[str] = field(default_factory=set)
     untold: dict[str, list[Any]] = field(default_factory=dict)
-    through: float | None = None
+    told: float = 0.0
 
 
 @dataclass
@@ -151,13 +149,6 @@ def seed(page: str, table: Sequence[Control], values: Mapping[str, Any]) -> None
     _hold(page, missing, values)
 
 
-def came_through(page: str) -> None:
-    """Notes that a run of the page's script has come to its end: the browser hears of all that it did, unless the next
-    one begins at once.
-    """
-    _page(page).through = time.monotonic()
-
-
 def set_value(page: str, table: Sequence[Control], **values: Any) -> None:
     """Changes values from the script, before the widgets are drawn."""
     known = _page(page)
@@ -206,18 +197,17 @@ def _held(page: str, table: Sequence[Control]) -> dict[str, Any]:
 def _told(page: str, held: dict[str, Any]) -> dict[str, Any]:
     """What the widgets hold once those are told again that may not have heard of their value.
 
-    A run that is cut off, or followed by another at once, sends nothing of what it did last; its widgets are drawn by
-    the next run, as if the browser knew their values, and begin with something else there. One that holds nothing of
-    what it held before or was given was moved by the visitor.
+    A run that is cut off, or followed by another at once, sends nothing of what it did last, and the browser goes on
+    sending what its widgets held before. One that holds neither that nor what it was given was moved by the visitor.
     """
     known = _page(page)
-    through, known.through = known.through, None
-    if through is not None and time.monotonic() - through > FLUSH_SECONDS:
+    if time.monotonic() - known.told > STALE_SECONDS:
         known.untold = {}
     known.untold = {name: given for name, given in known.untold.items() if held.get(name) in given}
     again = {name: given[-1] for name, given in known.untold.items() if name in held}
     for name, value in again.items():
         st.session_state[widgets.state_key(page, name)] = value
+        known.told = time.monotonic()
     return held | again
 
 
@@ -239,6 +229,7 @@ def _hold(page: str, table: Sequence[Control], values: Mapping[str, Any]) -> Non
     for name, held in controls.to_widgets([c for c in table if c.name in known.holding], values).items():
         key = widgets.state_key(page, name)
         known.untold.setdefault(name, [st.session_state.get(key)]).append(held)
+        known.told = time.monotonic()
         st.session_state[key] = held
 
 

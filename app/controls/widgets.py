@@ -1,4 +1,8 @@
-"""One Streamlit widget a control. Values live in the session under "page.name", so no widget takes a default."""
+"""One Streamlit widget a control. Values live in the session under "page.name".
+
+Each widget is given its value besides, as what it begins with: a run of the script that is cut off may have put the
+value into the session without the browser's hearing of it, which then begins with what stands here.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +24,16 @@ def state_key(page: str, name: str) -> str:
     return f"{page}.{name}"
 
 
-def show(page: str, control: Control, problem: str | None = None) -> None:
-    """Draws the control's widget where the script now is, and below it what is wrong with what it holds."""
-    _DRAW[control.kind](control, {"key": state_key(page, control.name), "help": control.help or None})
+def show(page: str, control: Control, value: Any, problem: str | None = None) -> None:
+    """Draws the control's widget where the script now is, and below it what is wrong with what it holds.
+
+    Args:
+        page, control: which widget.
+        value: what the page's settings say, in plain data.
+        problem: a sentence, or None.
+    """
+    begin = FORMS[control.kind].to_widget(value)
+    _DRAW[control.kind](control, begin, {"key": state_key(page, control.name), "help": control.help or None})
     if problem:
         st.error(plain(problem), icon=":material/error:")
 
@@ -33,72 +44,82 @@ def ranged(control: Control) -> str:
     return f"{control.help} From {low} to {high}.".lstrip()
 
 
-def _number(kind: Callable[[float], Any]) -> Callable[[Control, Mapping[str, Any]], None]:
-    def draw(control: Control, common: Mapping[str, Any]) -> None:
+def _number(kind: Callable[[float], Any]) -> Callable[[Control, Any, Mapping[str, Any]], None]:
+    def draw(control: Control, begin: Any, common: Mapping[str, Any]) -> None:
         step = None if control.step is None else kind(control.step)
         shown = "%d" if kind is int else "%g"
         # Without limits: Streamlit's field keeps a number beyond them to itself, red, while the page goes on with the
         # one before. So it comes here, and is answered with the range (`forms`).
-        st.number_input(control.label, step=step, format=shown, **dict(common) | {"help": ranged(control)})
+        described = dict(common) | {"help": ranged(control)}
+        st.number_input(control.label, value=begin, step=step, format=shown, **described)
 
     return draw
 
 
-def _slider(kind: Callable[[float], Any]) -> Callable[[Control, Mapping[str, Any]], None]:
-    def draw(control: Control, common: Mapping[str, Any]) -> None:
+def _slider(kind: Callable[[float], Any]) -> Callable[[Control, Any, Mapping[str, Any]], None]:
+    def draw(control: Control, begin: Any, common: Mapping[str, Any]) -> None:
         low, high = map(kind, control.limits)
-        # The session holds the value; without any here Streamlit lists the whole session to see of which kind it is.
-        st.slider(control.label, low, high, low, step=kind(control.step or 1), **common)
+        begin = min(max(begin, low), high)
+        st.slider(control.label, low, high, begin, step=kind(control.step or 1), **common)
 
     return draw
 
 
-def _choice(control: Control, common: Mapping[str, Any]) -> None:
-    st.selectbox(control.label, list(control.options), format_func=control.options.__getitem__, **common)
+def _choice(control: Control, begin: Any, common: Mapping[str, Any]) -> None:
+    values, name = list(control.options), control.options.__getitem__
+    st.selectbox(control.label, values, _place(values, begin), format_func=name, **common)
 
 
-def _data(control: Control, common: Mapping[str, Any]) -> None:
+def _data(control: Control, begin: Any, common: Mapping[str, Any]) -> None:
     """What comes along, and the tables that this visitor brought, or that a link names."""
     own: dict[str, str] = st.session_state.get(OWN_TABLES, {})
     held = st.session_state[common["key"]]
     offered = [*control.options, *own]
     names = {**control.options, **own, **({} if held in offered else {held: "a table from a link"})}
-    st.selectbox(control.label, list(names), format_func=names.__getitem__, **common)
+    values = list(names)
+    st.selectbox(control.label, values, _place(values, begin), format_func=names.__getitem__, **common)
 
 
-def _segments(control: Control, common: Mapping[str, Any]) -> None:
+def _place(values: list[Any], begin: Any) -> int:
+    return values.index(begin) if begin in values else 0
+
+
+def _segments(control: Control, begin: Any, common: Mapping[str, Any]) -> None:
     labels = control.options.__getitem__
-    st.segmented_control(control.label, list(control.options), format_func=labels, required=True, **common)
+    st.segmented_control(
+        control.label, list(control.options), default=begin, format_func=labels, required=True, **common
+    )
 
 
-def _toggle(control: Control, common: Mapping[str, Any]) -> None:
-    st.toggle(control.label, **common)
+def _toggle(control: Control, begin: Any, common: Mapping[str, Any]) -> None:
+    st.toggle(control.label, begin, **common)
 
 
-def _numbers(control: Control, common: Mapping[str, Any]) -> None:
+def _numbers(control: Control, begin: Any, common: Mapping[str, Any]) -> None:
     """Numbers on offer, and any others that are typed in."""
     offered = FORMS[control.kind].to_widget(control.options)
     chosen = [n for n in st.session_state[common["key"]] if n not in offered]
+    values = offered + chosen
     st.multiselect(
-        control.label, offered + chosen, max_selections=MAX_WIDTHS, accept_new_options=True, select_all=False,
-        placeholder="Choose, or type a number", **common,
+        control.label, values, [n for n in begin if n in values], max_selections=MAX_WIDTHS,
+        accept_new_options=True, select_all=False, placeholder="Choose, or type a number", **common,
     )  # fmt: skip
 
 
-def _pills(control: Control, common: Mapping[str, Any]) -> None:
+def _pills(control: Control, begin: Any, common: Mapping[str, Any]) -> None:
     labels = control.options.__getitem__
-    st.pills(control.label, list(control.options), selection_mode="multi", format_func=labels, **common)
+    st.pills(control.label, list(control.options), default=begin, selection_mode="multi", format_func=labels, **common)
 
 
-def _text(control: Control, common: Mapping[str, Any]) -> None:
-    st.text_input(control.label, max_chars=int(control.limits[1]), **common)
+def _text(control: Control, begin: Any, common: Mapping[str, Any]) -> None:
+    st.text_input(control.label, begin, max_chars=int(control.limits[1]), **common)
 
 
-def _points(control: Control, common: Mapping[str, Any]) -> None:
-    st.text_area(control.label, height=130, **common)
+def _points(control: Control, begin: Any, common: Mapping[str, Any]) -> None:
+    st.text_area(control.label, begin, height=130, **common)
 
 
-_DRAW: dict[str, Callable[[Control, Mapping[str, Any]], None]] = {
+_DRAW: dict[str, Callable[[Control, Any, Mapping[str, Any]], None]] = {
     "integer": _number(int),
     "real": _number(float),
     "slider": _slider(int),

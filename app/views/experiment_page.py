@@ -87,7 +87,6 @@ def render(view: View) -> None:
     if view.explanation:
         with st.expander("What am I looking at?", icon=":material/school:"):
             st.markdown(view.explanation)
-    page_state.came_through(view.name)
 
 
 def _answered(view: View, resolved: Resolved, preview: Preview, blocked: bool) -> None:
@@ -125,12 +124,13 @@ def _controls(view: View, values: Mapping[str, Any], problems: Mapping[str, str]
     with st.sidebar:
         for control in (c for c in shown if c.group == "main"):
             problem = problems.get(control.name)
-            widgets.show(view.name, control, problem and labelled(problem, view.table))
+            problem = problem and labelled(problem, view.table)
+            widgets.show(view.name, control, values[control.name], problem)
         options = [c for c in shown if c.group == "chart"]
         if options:
             st.markdown("**Chart**")
         for control in options:
-            widgets.show(view.name, control)
+            widgets.show(view.name, control, values[control.name])
         hidden = [c for c in shown if c.group == "advanced"]
         if hidden:
             # What is folded away costs nothing: half of a page's work in the server is its widgets.
@@ -140,7 +140,7 @@ def _controls(view: View, values: Mapping[str, Any], problems: Mapping[str, str]
                 page_state.seed(view.name, hidden, values)
                 with folder:
                     for control in hidden:
-                        widgets.show(view.name, control)
+                        widgets.show(view.name, control, values[control.name])
 
 
 @contextmanager
