@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import NamedTuple
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from ntk_core.eigen import eigh
 
+REMAINS = 0.2  # of a unit vector, that is more than rounding
 ROWS_IN_FLOAT64 = 1 << 22  # entries converted at once when a Gram matrix is taken in float64
 
 
@@ -60,6 +62,14 @@ class Basis:
         """What the current matrix makes of each direction: (S, r, m)."""
         return self._images[:, : self.rank]
 
+    @property
+    def rounding(self) -> float:
+        """The relative part of a query that is rounding: a sum of as many terms as directions are known.
+
+        What is asked was such a sum itself, in the layer before; each pass would find something new in it for ever.
+        """
+        return torch.finfo(self._directions.dtype).eps * math.sqrt(self.rank)
+
     def nbytes(self) -> int:
         """Bytes of both buffers."""
         return self._directions.nbytes + self._images.nbytes
@@ -85,20 +95,52 @@ class Basis:
             share = torch.where(known[:, None], share, 0.0)
             rest = torch.where(known[:, None, None], rest, 0.0)
             norms = torch.where(known[:, None], norms, 1.0)
-        rows = share > self.tolerance  # (S, N)
+        least = max(self.tolerance, self.rounding)
+        rows = share > least  # (S, N)
         wanted = rows.any(0)
         if not wanted.any():
             return None
         rest = rest[:, wanted] / norms[:, wanted].clamp_min(torch.finfo(A.dtype).tiny)[..., None]
         rest = rest * rows[:, wanted, None]
-        combined, scale = _combinations(rest, self.tolerance)
-        fresh = (combined * scale[..., None]).to(A.dtype) @ rest
-        if self.rank:
-            # The first pass leaves eps/tolerance of the old basis in the new rows; one more removes it.
-            fresh = torch.baddbmm(fresh, fresh @ self.directions.mT, self.directions, alpha=-1)
-        mix = A.new_zeros(*fresh.shape[:2], len(wanted))
+        # Dropping eigenvalues below the square of what may be left leaves each row less than that.
+        combined, scale = _strongest(_gram(rest), least**2)
+        # The first pass leaves eps/tolerance of the old basis in the new rows; one more removes it.
+        fresh = self._beyond((combined * scale[..., None]).to(A.dtype) @ rest)
+        directions, combined = self._orthonormal(fresh, combined)
+        mix = A.new_zeros(*directions.shape[:2], len(wanted))
         mix[..., wanted] = combined.to(A.dtype)
-        return Fresh(_restore(fresh), rows, mix)
+        return Fresh(directions, rows, mix)
+
+    def _beyond(self, rows: Tensor) -> Tensor:
+        """Rows less their part in the span."""
+        if not self.rank:
+            return rows
+        return torch.baddbmm(rows, rows @ self.directions.mT, self.directions, alpha=-1)
+
+    def _orthonormal(self, rows: Tensor, combined: Tensor, again: bool = True) -> tuple[Tensor, Tensor]:
+        """Makes nearly orthonormal rows (S, k, n) orthonormal to working precision; zero rows stay zero.
+
+        Where rounding made up much of a row, as it does in rests near what a number resolves, what is left beyond the
+        span is far from orthonormal. Its own directions are taken then, with the combinations (S, k, N) turned alike;
+        those of which a fifth or less is left are rounding, and go.
+        """
+        G = _gram(rows)
+        sizes = torch.diagonal(G, dim1=-2, dim2=-1)
+        empty = sizes == 0
+        eye = torch.eye(rows.shape[1], dtype=G.dtype, device=G.device)
+        worst = float((G - eye * ~empty[:, None, :]).abs().max())
+        if worst < 0.5:
+            factor = torch.linalg.cholesky(G + eye * empty[:, None, :])
+            upright = torch.linalg.solve_triangular(factor, eye.expand_as(G), upper=False)
+            return upright.to(rows.dtype) @ rows, combined
+        if not again:
+            raise ArithmeticError(
+                f"sampled weights lost orthogonality (defect {worst:.1e}): "
+                "raise the tolerance, or use float64 or dense weights"
+            )
+        turned, scale = _strongest(G, REMAINS**2)
+        rows = (turned * scale[..., None]).to(rows.dtype) @ rows
+        return self._orthonormal(self._beyond(rows), turned @ combined, again=False)
 
     def root_of_rest(self, A: Tensor, coordinates: Tensor) -> Tensor | None:
         """The symmetric root of R R^T, (S, N, N), for the rest R of A's rows beyond the span; None if all is known.
@@ -163,31 +205,13 @@ def _gram(R: Tensor) -> Tensor:
     return G
 
 
-def _combinations(R: Tensor, tolerance: float) -> tuple[Tensor, Tensor]:
-    """Orthonormal combinations (S, k, N) of R's rows that leave at most `tolerance` of any row, strongest first and
-    zero-padded, and what makes each a unit vector (S, k).
-
-    Eigenvectors of the Gram matrix: dropping eigenvalues below tolerance^2 leaves each row less than tolerance.
+def _strongest(G: Tensor, least: float) -> tuple[Tensor, Tensor]:
+    """Eigenvectors (S, k, N) of a Gram matrix with eigenvalues above `least`, as rows, strongest first and zero-padded,
+    and what makes the combination that each is a unit vector (S, k).
     """
-    values, vectors = eigh(_gram(R))
+    values, vectors = eigh(G)
     values, vectors = values.flip(-1), vectors.flip(-1)
-    keep = values > tolerance**2
+    keep = values > least
     k = max(1, int(keep.sum(-1).max()))
     scale = torch.where(keep, values.clamp_min(1e-300).rsqrt(), 0.0)[..., :k]
     return (vectors * keep[:, None, :])[..., :k].mT, scale
-
-
-def _restore(rows: Tensor) -> Tensor:
-    """Makes nearly orthonormal rows orthonormal to working precision; zero rows stay zero."""
-    G = _gram(rows)
-    empty = torch.diagonal(G, dim1=-2, dim2=-1) < 0.25
-    eye = torch.eye(rows.shape[1], dtype=G.dtype, device=G.device)
-    worst = float((G - eye * ~empty[:, None, :]).masked_fill(empty[..., None], 0.0).abs().max())
-    if not worst < 0.5:
-        raise ArithmeticError(
-            f"sampled weights lost orthogonality (defect {worst:.1e}): "
-            "raise the tolerance, or use float64 or dense weights"
-        )
-    factor = torch.linalg.cholesky(G + eye * empty[:, None, :])
-    out = torch.linalg.solve_triangular(factor, eye.expand_as(G), upper=False).to(rows.dtype) @ rows
-    return out

@@ -332,7 +332,7 @@ class Network:
                 moved = moved + _each(factor, D) * (overlap @ D)
             slope = done.slopes[layer]
             if dh is not None and slope is not None:
-                moved = moved + self.layers[layer].multiply(slope * dh) * (w / math.sqrt(a.shape[-1]))
+                moved = moved + self.layers[layer].multiply(slope * dh, moved=True) * (w / math.sqrt(a.shape[-1]))
             dh = moved
         assert dh is not None
         return dh

@@ -68,6 +68,7 @@ class Sampled:
         self._looks = 0
         self._trial: list[tuple[Tensor, Tensor]] = []
         self._glimpses: int | None = None  # left of a look that asks once
+        self._unsharpened = tolerance
         self._finest = FINEST * torch.finfo(dtype).eps
         self._forward = Basis(n, m, self._sources(1, device), dtype, device, tolerance)
         self._backward = Basis(m, n, self._sources(2, device), dtype, device, min(BACKWARD_SLACK * tolerance, 0.1))
@@ -123,9 +124,18 @@ class Sampled:
         """How many forward and backward directions are known (the largest over the seeds)."""
         return self._forward.rank, self._backward.rank
 
-    def multiply(self, A: Tensor) -> Tensor:
-        """A W^T on the known directions, after learning the new ones that A holds."""
-        out = self._query(self._forward, self._backward, A)
+    def multiply(self, A: Tensor, moved: bool = False) -> Tensor:
+        """A W^T on the known directions, after learning the new ones that A holds.
+
+        How inputs move need not be told more sharply than `tolerance` was at first, whatever it was sharpened to since:
+        that is relative to the inputs, of which what moves is a small part, and made up of rounding to a larger one.
+        """
+        sharp, side = self._forward.tolerance, self._forward
+        side.tolerance = max(sharp, self._unsharpened) if moved else sharp
+        try:
+            out = self._query(side, self._backward, A)
+        finally:
+            side.tolerance = sharp
         for D, B in self._trial:
             out.baddbmm_(A @ B.mT, D)
         return out

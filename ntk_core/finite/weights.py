@@ -26,8 +26,8 @@ class Weights(Protocol):
 
     shape: tuple[int, int, int]  # (S, m, n)
 
-    def multiply(self, A: Tensor) -> Tensor:
-        """W a for every row a of A: (S, N, n) -> (S, N, m)."""
+    def multiply(self, A: Tensor, moved: bool = False) -> Tensor:
+        """W a for every row a of A: (S, N, n) -> (S, N, m). `moved`: A is how inputs move, a small part of them."""
 
     def multiply_transposed(self, D: Tensor) -> Tensor:
         """W^T d for every row d of D: (S, N, m) -> (S, N, n)."""
@@ -101,7 +101,7 @@ class Dense:
         deque(threads.ordered(fill, range(len(seeds))) if side_by_side else map(fill, range(len(seeds))), maxlen=0)
         return cls(W)
 
-    def multiply(self, A: Tensor) -> Tensor:
+    def multiply(self, A: Tensor, moved: bool = False) -> Tensor:
         """A W^T."""
         if self._thin is None and self.shape[1] > 1:
             return A @ self._now.mT

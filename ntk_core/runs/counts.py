@@ -52,8 +52,9 @@ class TrainingCost:
             passes = likely_passes(self.spec, self.width, self._leap_passes)
             sooner = steps_are_sooner(self.spec, self.width, self.n_train * self.n_out, self.products(), passes)
             return "steps" if sooner else "leaps"
-        few = self._leap_passes if self.spec.rule != "momentum" else 2.0 * len(self.spec.times)
-        return "steps" if self.spec.steps <= few else "leaps"
+        if self.spec.rule == "momentum":
+            return "leaps"  # which keep a velocity as factors; step by step it would be a stored matrix
+        return "steps" if self.spec.steps <= self._leap_passes else "leaps"
 
     @property
     def passes(self) -> float:

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from ntk_core.activations.known_names import check_activation
 
-RESULTS_VERSION = 8  # raise it when a change of the code changes a run's numbers
+RESULTS_VERSION = 9  # raise it when a change of the code changes a run's numbers
 
 MAX_STEPS = 1_000_000
 MAX_FLOW = 1e9  # time of gradient flow, which has no steps: as far as the most steps of the largest rate
@@ -71,6 +71,8 @@ class TrainingSpec(ExperimentSpec):
             raise ValueError(f"widths: {list(self.widths)} names a width twice")
         if self.rule == "gradient_flow" and self.method == "steps":
             raise ValueError("method: gradient flow has no steps; choose leaps, or gradient descent as the rule")
+        if (self.rule, self.method, self.weights) == ("momentum", "steps", "sampled") and self.depth > 2:
+            raise ValueError("method: momentum step by step needs dense weights; choose leaps, or dense weights")
         if self.rule == "gradient_flow":
             if self.time > MAX_FLOW:
                 raise ValueError(

@@ -159,6 +159,16 @@ def test_a_person_overrides_the_choice():
     assert (plan.groups[0].weights, plan.groups[0].method) == ("sampled", "steps")
 
 
+@pytest.mark.parametrize("steps", [5, 30, 300])
+def test_a_heavy_ball_of_sampled_weights_leaps_however_few_its_steps(steps):
+    """Step by step its velocity would be a stored matrix; who asks for that is told before the run."""
+    fields = {"widths": (2000,), "weights": "sampled", "rule": "momentum", "time": steps * 0.1, "learning_rate": 0.1}
+    assert plan_training(spec(**fields), 4, 50, 2).groups[0].method == "leaps"
+    with pytest.raises(ValueError, match="method: momentum step by step needs dense weights; choose leaps"):
+        spec(**fields, method="steps")
+    assert spec(**fields | {"depth": 2}, method="steps").weights == "sampled"  # no matrix is sampled there
+
+
 def test_a_plan_survives_the_wire():
     plan = plan_training(spec(), 4, 50, 2)
     assert Plan.from_json(plan.to_json()) == plan
