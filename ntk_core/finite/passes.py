@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -40,12 +40,14 @@ class Direction(PerSeed):
     """A direction in parameter space as factors: w_std D_l^T a_l / sqrt(n_l) of weights, beta u_l D_l of biases.
 
     activations[l]: a_l, (S, R, n_l); signals[l]: D_l, (S, R, n_{l+1}); units[l]: u_l, (S, R), or none: all ones, as in
-    J^T c for one row a point.
+    J^T c for one row a point. upright[l]: of how many of its first rows the signals are orthogonal, and those of
+    (a_l / sqrt(n_l), u_l) orthonormal; none where that is not known.
     """
 
     activations: list[Tensor]
     signals: list[Tensor]
     units: list[Tensor] = field(default_factory=list)
+    upright: tuple[int, ...] = ()
 
     def rows(self, layer: int) -> Tensor | None:
         """u_l, if it is not all ones."""
@@ -61,14 +63,19 @@ class Direction(PerSeed):
 
     def merged(self, index: Tensor, part: Direction) -> Direction:
         """As of every holder; where one side has fewer rows than the other, rows of nothing are added."""
-        return PerSeed.merged(self._padded(part), index, part._padded(self))
+        made = PerSeed.merged(self._padded(part), index, part._padded(self))
+        both = zip(self.upright, part.upright, strict=False)
+        return replace(made, upright=tuple(min(mine, theirs) for mine, theirs in both))
 
     def _padded(self, other: Direction) -> Direction:
-        lists = zip(
-            (self.activations, self.signals, self.units), (other.activations, other.signals, other.units), strict=True
-        )
+        def longer(mine: list[Tensor], theirs: list[Tensor]) -> list[Tensor]:
+            return [_longer(v, w.shape[1]) for v, w in zip(mine, theirs, strict=True)]
+
         return Direction(
-            *([_longer(v, w.shape[1]) for v, w in zip(mine, theirs, strict=True)] for mine, theirs in lists)
+            longer(self.activations, other.activations),
+            longer(self.signals, other.signals),
+            longer(self.units, other.units),
+            self.upright,
         )
 
 
