@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from ntk_core.runs import machine
 from ntk_core.runs.counts import EIGEN_SECONDS, OPERATIONS, TrainingCost
+from ntk_core.runs.expected_sampled import expected_of_sampled
+from ntk_core.runs.method import HEAVY_PASSES
 
 if TYPE_CHECKING:
     from ntk_core.runs.machine import Speeds
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
 START_SECONDS = 0.06  # of the networks of one width: until their first pass, and after their last
 PRODUCTS, TRAFFIC, DECOMPOSED, SMALL = 1.65, 0.4, 1.5, 1.6  # times what the counts say at the machine's rates
 ACTIVATED, MOVED = 1.2, 70.0  # times an activation and its slope are worked out, and numbers moved, for one value
-SAMPLED = 1.6  # times the counts: how the ranks grow is known too roughly for more
-HEAVY = 1.8  # how many times as long leaps of a heavy ball take
+# Of leaps of a heavy ball: times the rest, and a layer's velocity, for each value and point, and for its rows cubed.
+HEAVY, VELOCITY, VELOCITY_ROWS = 1.2, 6.8e-9, 0.75e-9
 LEAP_TOGETHER, LEAP, LEAP_LAYER = 520, 15, 30  # small operations of a leap's pass: of all seeds, of one, of its layers
 SHARED = 1 << 16  # numbers from which torch shares an activation among its threads
 
@@ -29,8 +31,7 @@ def expected_seconds(cost: TrainingCost, speeds: Speeds) -> float:
     if not cost.device.startswith("cpu"):
         return cost.seconds(speeds)
     if cost.weights == "sampled":
-        fewer = min(1.0, cost.likely_passes / cost.passes) if cost.passes else 1.0
-        return SAMPLED * cost.seconds(speeds) * fewer
+        return expected_of_sampled(cost, speeds)
     spec, n, looks = cost.spec, cost.width, len(cost.spec.times)
     passes = cost.likely_passes
     leaps = passes if cost.method == "leaps" else 0.0
@@ -42,10 +43,24 @@ def expected_seconds(cost: TrainingCost, speeds: Speeds) -> float:
     small += leaps * (LEAP_TOGETHER / cost.batch + LEAP + LEAP_LAYER * spec.depth)
     cores = machine.cores()
     shared = not cost.small and cost.batch * n * cost.n_train >= SHARED
-    return START_SECONDS / spec.seeds + (HEAVY if leaps and spec.rule == "momentum" else 1.0) * (
-        PRODUCTS * cost.flops(passes) / speeds.flops(spec.precision) * (cores if cost.small else 1)
-        + activated / (cores if shared else 1)
-        + bytes_moved / speeds.bandwidth
-        + small * speeds.overhead
-        + DECOMPOSED * EIGEN_SECONDS * cost.decomposed(passes)
+    heavy = bool(leaps) and spec.rule == "momentum"
+    return (
+        START_SECONDS / spec.seeds
+        + (_velocity(cost, leaps) if heavy else 0.0)
+        + (HEAVY if heavy else 1.0)
+        * (
+            PRODUCTS * cost.flops(passes) / speeds.flops(spec.precision) * (cores if cost.small else 1)
+            + activated / (cores if shared else 1)
+            + bytes_moved / speeds.bandwidth
+            + small * speeds.overhead
+            + DECOMPOSED * EIGEN_SECONDS * cost.decomposed(passes)
+        )
     )
+
+
+def _velocity(cost: TrainingCost, passes: float) -> float:
+    """Seconds for which a heavy ball's velocity is kept at its rank."""
+    slower = 1.0 if cost.itemsize == 4 else 1.6
+    rows = min(4 * cost.n_train * cost.n_out, cost.width)
+    a_layer = VELOCITY * cost.width * (cost.n_train * cost.n_out) ** 2 + VELOCITY_ROWS * rows**3
+    return slower * passes / HEAVY_PASSES * (cost.spec.depth - 1) * a_layer
