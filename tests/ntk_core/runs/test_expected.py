@@ -5,7 +5,8 @@ import pytest
 from ntk_core.experiments import circle
 from ntk_core.runs import machine, plan
 from ntk_core.runs.counts import TrainingCost
-from ntk_core.runs.expected import SAMPLED, expected_seconds
+from ntk_core.runs.expected import expected_seconds
+from ntk_core.runs.expected_sampled import expected_ranks
 
 SPEEDS = machine.Speeds(1e11, 5e10, 2e10, 2e-6)
 
@@ -65,9 +66,33 @@ def test_a_machine_twice_as_fast_halves_all_but_the_start_and_the_eigenproblems(
     assert quick == pytest.approx(slow / 2)
 
 
-def test_sampled_weights_and_other_devices_keep_their_counts():
-    assert expected_seconds(cost("sampled"), SPEEDS) == SAMPLED * cost("sampled").seconds(SPEEDS)
+def test_other_devices_keep_their_counts():
     assert expected_seconds(cost(device="cuda"), SPEEDS) == cost(device="cuda").seconds(SPEEDS)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"width": 12_000}, {"depth": 6}, {"snapshots": 96}, {"activation": "mish"}, {"activation": "relu"},
+     {"rule": "momentum"}, {"precision": "float64"}, {"beta": 1.0}, {"tolerance": 0.001}],
+    ids=str,
+)  # fmt: skip
+def test_what_takes_sampled_weights_longer_is_predicted_to(more):
+    made = {"weights": "sampled", "width": 3000}
+    assert expected_seconds(cost(**made | more), SPEEDS) > 1.01 * expected_seconds(cost(**made), SPEEDS)
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "width", "points", "looked_at", "found"),
+    [("a kink, few points", {"activation": "leaky_relu"}, 82_598, 4, 98, 286),
+     ("a kink, digits", {"activation": "relu"}, 8668, 77, 0, 682),
+     ("smooth", {"activation": "tanh"}, 9851, 16, 121, 120),
+     ("gentle", {"activation": "sigmoid"}, 59_459, 12, 121, 25),
+     ("linear", {"activation": "identity"}, 11_308, 21, 0, 23)],
+)  # fmt: skip
+def test_as_many_directions_are_expected_as_were_counted(name, fields, width, points, looked_at, found):
+    spec = circle.Spec(**({"widths": (width,), "device": "cpu"} | fields))
+    expected = expected_ranks(TrainingCost(spec, width, "sampled", "cpu", points, looked_at, 2, 1))
+    assert found / 2 < expected < 2 * found
 
 
 def test_no_choice_hangs_on_the_machines_speeds(monkeypatch):
