@@ -46,12 +46,12 @@ VELOCITY, VELOCITY_ROWS = 170.0, 50  # of a heavy ball, for each value of a poin
 def expected_of_sampled(cost: TrainingCost, speeds: Speeds) -> float:
     """Predicted seconds of one seed with sampled weights, on a CPU."""
     spec, n, N = cost.spec, cost.width, cost.n_train
-    passes, ranks = _passes(cost), expected_ranks(cost)
+    passes = _passes(cost)
     looks = len(spec.times) if cost.n_eval else 0
     rows = passes * N + looks * (N + cost.n_eval)
     values = n * (spec.depth - 1) * rows
-    known = cost.hidden * n * ranks
-    products = PRODUCTS * 2.0 * cost.hidden * ranks * n * rows
+    known = cost.hidden * n * expected_ranks(cost)
+    products = PRODUCTS * 2.0 * known * rows
     velocity = VELOCITY * passes * (spec.depth - 1) * n * N * (N + VELOCITY_ROWS) if spec.rule == "momentum" else 0.0
     activated = machine.activation_operations(spec.activation, spec.precision) * speeds.overhead
     return (
