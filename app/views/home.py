@@ -11,7 +11,7 @@ from app.controls import page_state
 from app.controls.table import plain
 from app.live_chart import live_chart, run_address
 from app.views import phrases, presets, runs
-from app.views.presets import Preset
+from app.views.presets import Card
 from app.web import limit_pictures
 from app.web.shared_engine import engine
 from ntk_core import experiments
@@ -78,7 +78,7 @@ def _movie() -> None:
     live_chart("home", spec.key, shown, limit, run=address, facts=phrases.facts(spec, preview.plan), loop=True)
 
 
-def _card(preset: Preset) -> None:
+def _card(preset: Card) -> None:
     with st.container(border=True, height="stretch"):
         st.markdown(f"**{preset.title}**")
         st.markdown(preset.text)

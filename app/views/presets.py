@@ -10,7 +10,7 @@ from ntk_core import presets
 
 
 @dataclass(frozen=True)
-class Preset:
+class Card:
     """One card on the home page: `values` are what the controls of `page` shall show."""
 
     name: str
@@ -23,12 +23,12 @@ class Preset:
 
 
 @cache
-def load() -> tuple[Preset, ...]:
+def load() -> tuple[Card, ...]:
     """All presets by name; ValueError where one names an option that its page does not have."""
     return tuple(of_page(preset) for preset in presets.load())
 
 
-def of_page(preset: presets.Preset) -> Preset:
+def of_page(preset: presets.Preset) -> Card:
     """A preset as what its page's controls show: the spec's fields that have one, and the chart's options."""
     from app import views
 
@@ -39,4 +39,4 @@ def of_page(preset: presets.Preset) -> Preset:
         raise ValueError(f"{preset.name}.json: the page {page} has no option {', '.join(unknown)}")
     fields = {name: getattr(preset.spec, name) for name, group in table.items() if group != "chart"}
     values = fields | dict(preset.options)
-    return Preset(preset.name, preset.figure, preset.title, page, preset.text, preset.differs, values)
+    return Card(preset.name, preset.figure, preset.title, page, preset.text, preset.differs, values)

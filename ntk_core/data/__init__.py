@@ -2,7 +2,7 @@
 
 from ntk_core.data.parsing import RawTable, parse
 from ntk_core.data.references import OWN, PICTURES, Sample, available, check_reference, keep, resolve
-from ntk_core.data.stored import GoneError, Store, digest
+from ntk_core.data.stored import GoneError, TableStore, digest
 from ntk_core.data.synthetic import (
     TARGETS,
     Floats,
@@ -29,8 +29,8 @@ __all__ = [
     "GoneError",
     "RawTable",
     "Sample",
-    "Store",
     "Table",
+    "TableStore",
     "angle_grid",
     "available",
     "check_reference",

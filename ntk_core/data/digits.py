@@ -44,7 +44,7 @@ class Digits:
 
 
 @dataclass(frozen=True)
-class Batch:
+class DigitBatch:
     """inputs (n, 784) with pixels in [0, 1], labels (n,), and each digit's index (n,) in the set it was drawn from."""
 
     inputs: Floats
@@ -75,7 +75,7 @@ def digits(source: Source = "digits") -> Digits:
     return _folder(Path(folder), variable)
 
 
-def batch(count: int, classes: Sequence[int] = CLASSES, seed: int = 0, source: Source = "digits") -> Batch:
+def batch(count: int, classes: Sequence[int] = CLASSES, seed: int = 0, source: Source = "digits") -> DigitBatch:
     """`count` digits of the given classes, drawn without replacement; the same seed draws the same digits.
 
     Raises:
@@ -92,7 +92,7 @@ def batch(count: int, classes: Sequence[int] = CLASSES, seed: int = 0, source: S
         )
     index = np.random.default_rng(seed).permutation(candidates)[:count]
     inputs = everything.images[index].reshape(count, -1).astype(np.float64) / 255.0
-    return Batch(inputs, everything.labels[index], index)
+    return DigitBatch(inputs, everything.labels[index], index)
 
 
 def check_classes(classes: Sequence[int]) -> tuple[int, ...]:

@@ -46,9 +46,9 @@ def check_reference(reference: str, sets: Sequence[str] = SETS, field: str = "da
     return reference
 
 
-def keep(table: Table, store: stored.Store | None = None) -> str:
+def keep(table: Table, store: stored.TableStore | None = None) -> str:
     """Keeps a table of one's own and returns the reference to it."""
-    return OWN + (store or stored.Store()).put(table)
+    return OWN + (store or stored.TableStore()).put(table)
 
 
 def available(reference: str, classes: Sequence[int] = digits.CLASSES) -> int | None:
@@ -72,7 +72,7 @@ def resolve(
     classes: Sequence[int] = digits.CLASSES,
     seed: int = 0,
     encoding: Encoding = "auto",
-    store: stored.Store | None = None,
+    store: stored.TableStore | None = None,
 ) -> Sample:
     """Points of the data that a reference names; equal arguments give equal points.
 
@@ -132,7 +132,7 @@ def _of_table(table: Table, count: int | None, seed: int) -> Sample:
     return Sample(table.inputs[index], table.targets[index], table.labels[index], table.classes, index)
 
 
-def _table(reference: str, store: stored.Store | None = None) -> Table:
+def _table(reference: str, store: stored.TableStore | None = None) -> Table:
     name = reference.removeprefix(OWN)
     return store.get(name) if store is not None else _kept(name, int(time.monotonic() / REMEMBERED))
 
@@ -140,4 +140,4 @@ def _table(reference: str, store: stored.Store | None = None) -> Table:
 @lru_cache(maxsize=4)
 def _kept(name: str, now: int) -> Table:
     """A table of the default store, remembered for a while: its content cannot change, but it may be forgotten."""
-    return stored.Store().get(name)
+    return stored.TableStore().get(name)

@@ -60,7 +60,7 @@ def digest(table: Table) -> str:
     return hashed.hexdigest()[:32]
 
 
-class Store:
+class TableStore:
     """Tables by digest.
 
     Args:

@@ -84,19 +84,19 @@ class Spec(TrainingSpec):
         return {"players": 2, "cross_entropy": CLASSES}.get(self.drive, 1)
 
 
-class Points(NamedTuple):
+class TrainingSet(NamedTuple):
     """Training angles gamma (N,), and targets (N, n_out)."""
 
     gamma: data.Floats
     targets: data.Floats
 
 
-def training_set(spec: Spec) -> Points:
+def training_set(spec: Spec) -> TrainingSet:
     """The points: with targets, labels -1 and +1 for the logistic cost, or one row of an identity for each class."""
     gamma = data.even_angles(spec.n_train)
     if spec.drive == "cross_entropy":
-        return Points(gamma, np.eye(CLASSES)[np.arange(spec.n_train) * CLASSES // spec.n_train])
+        return TrainingSet(gamma, np.eye(CLASSES)[np.arange(spec.n_train) * CLASSES // spec.n_train])
     y = data.circle_target(spec.target, gamma)
     if spec.drive == "logistic":
         y = np.where(y >= (0.5 if spec.target == "bump" else 0.0), 1.0, -1.0)
-    return Points(gamma, np.repeat(y[:, None], spec.n_out, 1))
+    return TrainingSet(gamma, np.repeat(y[:, None], spec.n_out, 1))

@@ -20,7 +20,7 @@ POWER = 0.9
 _NORMAL = NormalDist()
 
 
-class Verdict(NamedTuple):
+class Outcome(NamedTuple):
     """effect: the estimate; error: its standard error under the law; p_value: two-sided; detectable: see above."""
 
     effect: float
@@ -29,7 +29,7 @@ class Verdict(NamedTuple):
     detectable: float
 
 
-def normality(outputs: Any, variance: float, level: float = 0.05) -> Verdict:
+def normality(outputs: Any, variance: float, level: float = 0.05) -> Outcome:
     """Excess kurtosis of f(x) ~ N(0, variance), the law's own variance: 0 if Gaussian.
 
     Args:
@@ -52,7 +52,7 @@ def kolmogorov(outputs: Any, variance: float) -> float:
     return float(stats.kstest(_standardized(outputs, variance, 0.05).ravel(), "norm").pvalue)
 
 
-def independence(outputs: Any, variance: float, level: float = 0.05) -> Verdict:
+def independence(outputs: Any, variance: float, level: float = 0.05) -> Outcome:
     """Correlation of the squares of different outputs: 0 if they are independent.
 
     Args:
@@ -66,7 +66,7 @@ def independence(outputs: Any, variance: float, level: float = 0.05) -> Verdict:
     return _verdict(*_pair_mean((z**2 - 1) / math.sqrt(2)), level, growth=2.0 * (5 + z.shape[1]))
 
 
-def correlation(outputs: Any, variance: float, level: float = 0.05) -> Verdict:
+def correlation(outputs: Any, variance: float, level: float = 0.05) -> Outcome:
     """Correlation of different outputs, 0 at every width; arguments as in `independence`."""
     z = _pairs_needed(_standardized(outputs, variance, level))
     return _verdict(*_pair_mean(z), level, growth=2.0 * (z.shape[1] - 2))
@@ -119,7 +119,7 @@ def _products(u: NDArray[np.float64]) -> NDArray[np.float64]:
     return (u.sum(1) ** 2 - (u**2).sum(1)) / (K * (K - 1))
 
 
-def _verdict(effect: float, error: float, level: float, growth: float) -> Verdict:
+def _verdict(effect: float, error: float, level: float, growth: float) -> Outcome:
     """The normal test, and the r with r = error (z_level + z_power sqrt(1 + growth r)).
 
     `growth` is how the squared error grows with a small effect: with f = s z and Var s^2 = v, first order in v.
@@ -127,4 +127,4 @@ def _verdict(effect: float, error: float, level: float, growth: float) -> Verdic
     reach, power = error * _NORMAL.inv_cdf(1 - level / 2), error * _NORMAL.inv_cdf(POWER)
     middle = reach + growth * power**2 / 2
     detectable = middle + math.sqrt(max(0.0, middle**2 - reach**2 + power**2))
-    return Verdict(effect, error, math.erfc(abs(effect) / error / math.sqrt(2)), detectable)
+    return Outcome(effect, error, math.erfc(abs(effect) / error / math.sqrt(2)), detectable)

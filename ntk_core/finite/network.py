@@ -15,14 +15,14 @@ from torch import Tensor
 
 from ntk_core.architecture import Architecture
 from ntk_core.device import as_tensor, resolve_device
-from ntk_core.finite.passes import Direction, Pass
+from ntk_core.finite.passes import ParameterDirection, Pass
 from ntk_core.finite.sampled import Sampled
 from ntk_core.finite.tangent import Features, tangent_kernel
 from ntk_core.finite.weights import Dense, Weights, draw, generator
 from ntk_core.products import times_vector
 from ntk_core.progress import checkpoint
 
-Term: TypeAlias = tuple[float | Tensor, Direction]  # a factor, or one a seed (S,), and what it multiplies
+Term: TypeAlias = tuple[float | Tensor, ParameterDirection]  # a factor, or one a seed (S,), and what it multiplies
 SAMPLED_FROM_WIDTH = 4096  # "auto": below this a stored matrix is small and fast
 
 
@@ -248,7 +248,7 @@ class Network:
             deltas.append(back.mul_(self.arch.w_std / math.sqrt(back.shape[-1])).mul_(slope[:, None]))
         return deltas[::-1]
 
-    def direction(self, done: Pass, deltas: list[Tensor], coefficients: Tensor) -> Direction:
+    def direction(self, done: Pass, deltas: list[Tensor], coefficients: Tensor) -> ParameterDirection:
         """J^T c as factors: how the parameters move when each signal of each point counts c.
 
         Args:
@@ -260,7 +260,7 @@ class Network:
             signals = [coefficients[:, 0, :, None] * delta[:, 0] for delta in deltas]
         else:
             signals = [torch.einsum("skn,sknm->snm", coefficients, delta) for delta in deltas]
-        return Direction(done.activations, signals)
+        return ParameterDirection(done.activations, signals)
 
     def shift(self, *moves: Term) -> None:
         """theta += sum of factor x direction, in place and in one sweep over the weights."""

@@ -36,7 +36,7 @@ class Pass(PerSeed):
 
 
 @dataclass
-class Direction(PerSeed):
+class ParameterDirection(PerSeed):
     """A direction in parameter space as factors: w_std D_l^T a_l / sqrt(n_l) of weights, beta u_l D_l of biases.
 
     activations[l]: a_l, (S, R, n_l); signals[l]: D_l, (S, R, n_{l+1}); units[l]: u_l, (S, R), or none: all ones, as in
@@ -53,25 +53,25 @@ class Direction(PerSeed):
         """u_l, if it is not all ones."""
         return self.units[layer] if self.units else None
 
-    def where(self, chosen: Tensor) -> Direction:
+    def where(self, chosen: Tensor) -> ParameterDirection:
         """The direction for the chosen seeds (S,), nothing for the rest, whatever stood there."""
         if bool(chosen.all()):
             return self
         mask = chosen[:, None, None]
         activations = [torch.where(mask, a, 0.0) for a in self.activations]
-        return Direction(activations, [torch.where(mask, D, 0.0) for D in self.signals], self.units)
+        return ParameterDirection(activations, [torch.where(mask, D, 0.0) for D in self.signals], self.units)
 
-    def merged(self, index: Tensor, part: Direction) -> Direction:
+    def merged(self, index: Tensor, part: ParameterDirection) -> ParameterDirection:
         """As of every holder; where one side has fewer rows than the other, rows of nothing are added."""
         made = PerSeed.merged(self._padded(part), index, part._padded(self))
         both = zip(self.upright, part.upright, strict=False)
         return replace(made, upright=tuple(min(mine, theirs) for mine, theirs in both))
 
-    def _padded(self, other: Direction) -> Direction:
+    def _padded(self, other: ParameterDirection) -> ParameterDirection:
         def longer(mine: list[Tensor], theirs: list[Tensor]) -> list[Tensor]:
             return [_longer(v, w.shape[1]) for v, w in zip(mine, theirs, strict=True)]
 
-        return Direction(
+        return ParameterDirection(
             longer(self.activations, other.activations),
             longer(self.signals, other.signals),
             longer(self.units, other.units),

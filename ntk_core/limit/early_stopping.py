@@ -22,7 +22,7 @@ PRECISION = 1e-4  # of the best time, relative
 
 
 @dataclass(frozen=True)
-class Errors:
+class ErrorCurves:
     """Mean squared errors (summed over outputs) at T times; ridge with penalty 1/t beside gradient flow stopped at t.
 
     Attributes:
@@ -49,8 +49,8 @@ class Best:
     error: float
 
 
-def errors(ensemble: InfiniteEnsemble, X_test: Any, y_test: Any, times: Sequence[float]) -> Errors:
-    """Errors of the ensemble's mean, and of ridge regression, against time.
+def errors(ensemble: InfiniteEnsemble, X_test: Any, y_test: Any, times: Sequence[float]) -> ErrorCurves:
+    """ErrorCurves of the ensemble's mean, and of ridge regression, against time.
 
     Args:
         ensemble: without a ridge of its own.
@@ -65,7 +65,7 @@ def errors(ensemble: InfiniteEnsemble, X_test: Any, y_test: Any, times: Sequence
     view, N = ensemble.on(X_test), len(ensemble.y)
     energy = ensemble.coefficients.square().sum(1) / N
     means, std = view.marginals(times)
-    return Errors(
+    return ErrorCurves(
         tuple(times),
         ensemble.decays(times).square() @ energy,
         _errors(means, y),

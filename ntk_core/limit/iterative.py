@@ -28,7 +28,7 @@ DRIFT = 1e-6  # of the targets: a residual by recurrence is no further from its 
 
 
 @dataclass(frozen=True)
-class State:
+class Iteration:
     """Where an iteration stands; with it, it goes on as if it had never stopped.
 
     Attributes:
@@ -52,7 +52,7 @@ class State:
         saved_state.save(path, tensors, products=self.products, residual=self.residual)
 
     @classmethod
-    def load(cls, path: str | Path) -> State:
+    def load(cls, path: str | Path) -> Iteration:
         """Reads what `save` wrote; a ValueError if it is something else."""
         return cls(**saved_state.load(path, FIELDS, ("products", "residual")))
 
@@ -91,8 +91,8 @@ def regression(
     tolerance: float = 1e-6,
     max_products: int = 200,
     preconditioner: Preconditioner | None = None,
-    state: State | None = None,
-    on_state: Callable[[State], Any] | None = None,
+    state: Iteration | None = None,
+    on_state: Callable[[Iteration], Any] | None = None,
 ) -> Regression:
     """Solves (K + N ridge) alpha = y.
 
@@ -149,13 +149,13 @@ def predict(kernel: Kernel, X_test: Any, X: Any, alpha: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
-def _started(Y: Tensor, whiten: Callable[[Tensor], Tensor]) -> State:
+def _started(Y: Tensor, whiten: Callable[[Tensor], Tensor]) -> Iteration:
     Q, C = torch.linalg.qr(whiten(Y))
     zero = torch.zeros_like(Y)
-    return State(0, 1.0 if bool(Y.any()) else 0.0, zero, zero.clone(), Q, Q.clone(), C)
+    return Iteration(0, 1.0 if bool(Y.any()) else 0.0, zero, zero.clone(), Q, Q.clone(), C)
 
 
-def _checked(state: State, Y: Tensor, whiten: Callable[[Tensor], Tensor]) -> State:
+def _checked(state: Iteration, Y: Tensor, whiten: Callable[[Tensor], Tensor]) -> Iteration:
     if state.z.shape != Y.shape:
         raise ValueError(f"state: it is of targets of shape {tuple(state.z.shape)}, not {tuple(Y.shape)}")
     left = whiten(Y - state.fitted)
@@ -165,8 +165,8 @@ def _checked(state: State, Y: Tensor, whiten: Callable[[Tensor], Tensor]) -> Sta
 
 
 def _step(
-    now: State, Y: Tensor, sizes: Tensor, kernel: Operator, noise: float, whiten: Callable[[Tensor], Tensor]
-) -> State:
+    now: Iteration, Y: Tensor, sizes: Tensor, kernel: Operator, noise: float, whiten: Callable[[Tensor], Tensor]
+) -> Iteration:
     """One product: the best solution in the space that it adds a block to."""
     direction = whiten(now.P)
     image = kernel.matvec(direction) + noise * direction

@@ -17,7 +17,7 @@ class StoreError(Exception):
     """A result could not be kept; the message is a sentence for people and names no path."""
 
 
-class Entry(NamedTuple):
+class StoredFile(NamedTuple):
     """A file of a folder: its size in bytes, and when it was used last (seconds since 1970)."""
 
     path: str
@@ -58,13 +58,13 @@ def remove(fs: Any, path: str) -> None:
         fs.rm_file(path)
 
 
-def entries(fs: Any, folder: str, pattern: re.Pattern[str]) -> list[Entry]:
+def entries(fs: Any, folder: str, pattern: re.Pattern[str]) -> list[StoredFile]:
     """The folder's files whose names are of that pattern; those of others are not ours to count or remove."""
     fs.invalidate_cache()
     for attempt in range(_LISTINGS):
         try:
             ours = [info for info in fs.ls(folder, detail=True) if pattern.fullmatch(info["name"].rpartition("/")[2])]
-            return [Entry(info["name"], info["size"], _used(fs, info)) for info in ours]
+            return [StoredFile(info["name"], info["size"], _used(fs, info)) for info in ours]
         except FileNotFoundError:  # one that another process removed while we looked; or there is no folder
             if attempt == _LISTINGS - 1:
                 raise

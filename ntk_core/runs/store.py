@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ntk_core.caches import cache_folder
 from ntk_core.runs import file_system, files
-from ntk_core.runs.file_system import Entry, StoreError, asking
+from ntk_core.runs.file_system import StoredFile, StoreError, asking
 from ntk_core.runs.machine import parse_bytes
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class Store:
         entries = self._found()
         return len(entries), sum(entry.size for entry in entries)
 
-    def _found(self) -> list[Entry]:
+    def _found(self) -> list[StoredFile]:
         try:
             with asking():
                 return file_system.entries(*self._folder(), _FILE)

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from ntk_core.costs import Cost
 from ntk_core.finite.network import Network, Term
-from ntk_core.finite.passes import Direction
+from ntk_core.finite.passes import ParameterDirection
 from ntk_core.finite.per_seed import PerSeed
 from ntk_core.finite.tangent import Features
 from ntk_core.rules import Momentum, Rule
 from ntk_core.training.errors import Errors, Leap, finite
 from ntk_core.training.linear_part import LinearPart, Move, matrix
-from ntk_core.training.pace import Course, Pace, Plan
+from ntk_core.training.pace import Course, Pace, Turn
 from ntk_core.training.passing import MOST_BYTES, Passing
 from ntk_core.training.resolution import closest
 from ntk_core.training.state import State
@@ -56,7 +56,7 @@ class Crew(PerSeed):
         self.network, self.X, self.y, self.rule, self.cost = network, X, y, rule, cost
         self.features = network.features(X) if features is None else features
         self.kernel = matrix(self.features)
-        self.velocity: Direction | None = None
+        self.velocity: ParameterDirection | None = None
         outputs = self.features.done.outputs
         S = outputs.shape[0]
         self.watch = Divergence(outputs, y)
@@ -136,7 +136,7 @@ class Crew(PerSeed):
     def _linear_part(
         self,
         features: Features,
-        velocity: Direction | None,
+        velocity: ParameterDirection | None,
         alive: Tensor,
         outputs: Tensor | None = None,
         kernel: Tensor | None = None,
@@ -154,13 +154,13 @@ class Crew(PerSeed):
     def round(self, waiting: Tensor, goal: float, end: float) -> None:
         """A leap towards the goal or past it, accepted or not, or a walk towards it, of every waiting seed (S,)."""
         course = Course(self.time, goal if self.passing is None else end, self._stops(goal), end)
-        plan = self.pace.plan(self.here, waiting, course)
-        self._walk(plan.steps)
-        self.time = self.time + plan.steps.cpu().double() * self.rule.unit
-        self.walked = self.walked + plan.steps.cpu()
-        if bool(plan.arriving.any()):
-            self._arrive(plan, course)
-        self.pace.stepped(plan)
+        turn = self.pace.plan(self.here, waiting, course)
+        self._walk(turn.steps)
+        self.time = self.time + turn.steps.cpu().double() * self.rule.unit
+        self.walked = self.walked + turn.steps.cpu()
+        if bool(turn.arriving.any()):
+            self._arrive(turn, course)
+        self.pace.stepped(turn)
         if self.network.tolerance and int(self.pace.tries.max()) >= NOISY_TRIES:
             self._look_closer(end)
 
@@ -181,25 +181,25 @@ class Crew(PerSeed):
             self.network.put(index, network)
             self.watch = self.watch.merged(index, watch)
 
-    def _arrive(self, plan: Plan, course: Course) -> None:
+    def _arrive(self, turn: Turn, course: Course) -> None:
         """The leaps, and the ends of walks: looks where they led, and who stays there."""
-        leaping = plan.arriving & (plan.steps == 0)
-        move, middle = self._worked_out(plan)
+        leaping = turn.arriving & (turn.steps == 0)
+        move, middle = self._worked_out(turn)
         if bool(leaping.any()):  # who has walked stays where it is
-            terms = [(factor, direction.where(plan.steps == 0)) for factor, direction in move.terms]
+            terms = [(factor, direction.where(turn.steps == 0)) for factor, direction in move.terms]
             self.network.try_on(*terms)
         features = self.network.features(self.X)
-        leap = Leap(self.here, middle, move, features, matrix(features), plan.orders)
-        verdict = self.errors.judge(leap, self.pace.progress(self.here, plan.times))
-        accepted = self.pace.learn(plan, verdict, course).to(leaping.device)
+        leap = Leap(self.here, middle, move, features, matrix(features), turn.orders)
+        verdict = self.errors.judge(leap, self.pace.progress(self.here, turn.times))
+        accepted = self.pace.learn(turn, verdict, course).to(leaping.device)
         leapt = accepted & leaping
         self.network.keep(leapt)
-        before, self.time = self.time, self.time + torch.where(leapt, plan.times, 0.0).cpu()
-        self.leaps, self.rejected = self.leaps + (leapt & ~plan.exact).cpu(), self.rejected + (leaping & ~leapt).cpu()
-        self.walked = self.walked + (leapt & plan.exact).cpu()  # a leap of one step is that step
+        before, self.time = self.time, self.time + torch.where(leapt, turn.times, 0.0).cpu()
+        self.leaps, self.rejected = self.leaps + (leapt & ~turn.exact).cpu(), self.rejected + (leaping & ~leapt).cpu()
+        self.walked = self.walked + (leapt & turn.exact).cpu()  # a leap of one step is that step
         if bool(accepted.any()):
             self._pass(before, middle, move)
-            self.errors.add(leap, verdict, accepted, plan.exact, plan.steady)
+            self.errors.add(leap, verdict, accepted, turn.exact, turn.steady)
             self._stay(features, leap.kernel, move, accepted)
 
     def _look_closer(self, end: float) -> None:
@@ -237,21 +237,21 @@ class Crew(PerSeed):
         self.watch.look(self.features.done.outputs)
         self._here = None
 
-    def _worked_out(self, plan: Plan) -> tuple[Move, LinearPart | None]:
+    def _worked_out(self, turn: Turn) -> tuple[Move, LinearPart | None]:
         """The move that is planned, and the linear part at the middle of second-order leaps if there are any.
 
         A first-order leap has its middle at its start. Where the middle is beyond all numbers, so is the move.
         """
-        midway = torch.where(plan.orders == 2, plan.times, 0.0)
+        midway = torch.where(turn.orders == 2, turn.times, 0.0)
         if not bool(midway.any()):
-            return self.here.move(plan.times), None
+            return self.here.move(turn.times), None
         self.network.try_on(*self.here.move(midway, halfway=True).terms)
         features = self.network.features(self.X)
-        second, outputs = plan.orders == 2, self.here.features.done.outputs
-        if bool(((plan.times > 0) & ~second).any()):
+        second, outputs = turn.orders == 2, self.here.features.done.outputs
+        if bool(((turn.times > 0) & ~second).any()):
             features = features.where(second, self.here.features)
         middle = self._linear_part(features, self.here.velocity, self._alive & finite(features.done.outputs), outputs)
-        return middle.move(plan.times), middle
+        return middle.move(turn.times), middle
 
 
 def worth(network: Network, X: Tensor) -> float:

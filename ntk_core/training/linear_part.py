@@ -11,7 +11,7 @@ from torch import Tensor
 from ntk_core.costs import Cost
 from ntk_core.finite.layer_terms import as_matrix
 from ntk_core.finite.network import Network, Term
-from ntk_core.finite.passes import Direction
+from ntk_core.finite.passes import ParameterDirection
 from ntk_core.finite.tangent import Features, tangent_kernel
 from ntk_core.products import times_vector
 from ntk_core.rules import GradientFlow, Momentum, Response, Rule
@@ -29,7 +29,7 @@ class Move:
     signal: Tensor  # that the parameters follow through J, (S, P)
     predicted: Tensor  # change of f by the linear part, (S, P)
     kept: Tensor  # how much of the old velocity is left, (S,)
-    gained: Direction | None  # what is new in it, if the rule has one
+    gained: ParameterDirection | None  # what is new in it, if the rule has one
 
 
 class LinearPart:
@@ -54,7 +54,7 @@ class LinearPart:
         y: Tensor,
         rule: Rule,
         cost: Cost,
-        velocity: Direction | None,
+        velocity: ParameterDirection | None,
         alive: Tensor,
         outputs: Tensor | None = None,
         kernel: Tensor | None = None,
@@ -175,7 +175,7 @@ class LinearPart:
         return final
 
 
-def direction(network: Network, features: Features, signal: Tensor) -> Direction:
+def direction(network: Network, features: Features, signal: Tensor) -> ParameterDirection:
     """-J^T e / N for a signal e (S, P) at features of N points."""
     S, N = features.done.outputs.shape[:2]
     coefficients = (-signal / N).reshape(S, N, -1).mT.to(network.dtype)

@@ -30,7 +30,7 @@ class Course(NamedTuple):
     end: float  # of the training
 
 
-class Plan(NamedTuple):
+class Turn(NamedTuple):
     """What every seed is about to do, (S,) each; a seed that waits leaps by nothing."""
 
     orders: Tensor
@@ -87,26 +87,26 @@ class Pace(PerSeed):
         """Which seeds are in the midst of a walk, (S,)."""
         return self.walked > 0
 
-    def plan(self, here: LinearPart, waiting: Tensor, course: Course) -> Plan:
+    def plan(self, here: LinearPart, waiting: Tensor, course: Course) -> Turn:
         """What the waiting seeds (S,) do next from the linear parts `here`: in a walk, those of its start."""
         none, unit = torch.zeros_like(self.tries), self.rule.unit
         times, still = torch.zeros_like(course.time), torch.zeros_like(waiting)
-        plan = Plan(torch.ones_like(none), times, none, waiting.clone(), still, ~still)
+        turn = Turn(torch.ones_like(none), times, none, waiting.clone(), still, ~still)
         caps = self.caps(here, waiting & ~self.paused, course)
         largest = here.largest.tolist()
         for s in waiting.nonzero()[:, 0].tolist():
             steady = bool(self.rule.stable(largest[s]))
-            plan.steady[s] = steady
+            turn.steady[s] = steady
             if not self.walk[s]:
                 caps_of = {order: float(cap[s]) for order, cap in caps.items()}
-                plan.orders[s], plan.times[s] = self._leap(s, steady, caps_of, largest[s], course)
+                turn.orders[s], turn.times[s] = self._leap(s, steady, caps_of, largest[s], course)
             if self.walk[s]:
                 left = round(float(course.stops[s] - course.time[s]) / unit)
-                plan.steps[s] = min(int(self.walk[s] - self.walked[s]), left)
-                plan.orders[s], plan.times[s] = 1, float(self.walk[s]) * unit
-                plan.arriving[s] = self.walked[s] + plan.steps[s] == self.walk[s]
-            plan.exact[s] = bool(self.walk[s]) or (bool(unit) and plan.times[s] <= 1.5 * unit)
-        return Plan(*(part.to(here.K.device) for part in plan))
+                turn.steps[s] = min(int(self.walk[s] - self.walked[s]), left)
+                turn.orders[s], turn.times[s] = 1, float(self.walk[s]) * unit
+                turn.arriving[s] = self.walked[s] + turn.steps[s] == self.walk[s]
+            turn.exact[s] = bool(self.walk[s]) or (bool(unit) and turn.times[s] <= 1.5 * unit)
+        return Turn(*(part.to(here.K.device) for part in turn))
 
     def _leap(self, s: int, steady: bool, caps: dict[int, float], largest: float, course: Course) -> tuple[int, float]:
         """Order and time of a seed's next leap; it begins a walk where that would be too short."""
@@ -121,9 +121,9 @@ class Pace(PerSeed):
             self.walk[s] = min(math.ceil(STRETCH * self.worth), round((course.end - time) / unit))
         return order, length
 
-    def stepped(self, plan: Plan) -> None:
+    def stepped(self, turn: Turn) -> None:
         """The walks have gone on, some to their ends."""
-        self.walked = self.walked + plan.steps.cpu()
+        self.walked = self.walked + turn.steps.cpu()
         ended = self.walked == self.walk
         self.walk, self.walked = (torch.where(ended, 0, count) for count in (self.walk, self.walked))
 
@@ -143,16 +143,16 @@ class Pace(PerSeed):
         """The share of the parameters' whole path that leaps over the times (S,) cover, (S,)."""
         return here.travel(times[:, None])[:, 0] / self.path.to(times.device).clamp_min(1e-300)
 
-    def learn(self, plan: Plan, verdict: Verdict, course: Course) -> Tensor:
+    def learn(self, turn: Turn, verdict: Verdict, course: Course) -> Tensor:
         """Which of those that arrive stay where they were led, (S,); all learn from it how far the next leap may go.
 
         Raises:
             ArithmeticError: no leap of one of them, however short, meets the tolerance.
         """
         shares, firsts = verdict.share.tolist(), verdict.first_order.tolist()
-        accepted = torch.zeros_like(plan.arriving)
-        for s in plan.arriving.nonzero()[:, 0].tolist():
-            order, time, share, exact = int(plan.orders[s]), float(plan.times[s]), shares[s], bool(plan.exact[s])
+        accepted = torch.zeros_like(turn.arriving)
+        for s in turn.arriving.nonzero()[:, 0].tolist():
+            order, time, share, exact = int(turn.orders[s]), float(turn.times[s]), shares[s], bool(turn.exact[s])
             if exact:  # no leap need be shorter than one step
                 share = min(share, max(1.0, round(time / self.rule.unit)))
             self.sizes[s].learn(order, time, share, firsts[s], exact)

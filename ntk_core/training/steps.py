@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ntk_core.finite.network import Network
-from ntk_core.finite.passes import Direction
+from ntk_core.finite.passes import ParameterDirection
 from ntk_core.finite.per_seed import PerSeed
 from ntk_core.finite.weights import Dense
 from ntk_core.progress import checkpoint
@@ -71,7 +71,7 @@ def _state(t: float, output: int | None, outputs: Tensor, steps: int, watch: Div
     return State(t, output, watch.shown(outputs), steps, none, none, none + steps, exact, exact, watch.diverged)
 
 
-def descent(network: Network, X: Tensor, y: Tensor, cost: Any) -> tuple[Direction, Tensor]:
+def descent(network: Network, X: Tensor, y: Tensor, cost: Any) -> tuple[ParameterDirection, Tensor]:
     """The gradient of the cost (mean over the points) as a direction, and the outputs f before the step."""
     done = network.forward(X)
     signal = cost.derivative(done.outputs, y) / X.shape[1]
@@ -97,7 +97,7 @@ class Divergence(PerSeed):
         size = (outputs - self.y).square().mean((1, 2)).sqrt()
         self.diverged = self.diverged | ~(size < self.limit)
 
-    def silence(self, direction: Direction, outputs: Tensor, resting: Tensor | None = None) -> None:
+    def silence(self, direction: ParameterDirection, outputs: Tensor, resting: Tensor | None = None) -> None:
         """Marks diverged seeds and removes their part of a direction, and that of the seeds that rest (S,)."""
         self.look(outputs)
         silent = self.diverged if resting is None else self.diverged | resting
@@ -125,7 +125,7 @@ class Velocity:
         self.biases = [torch.zeros_like(b) for b in network.biases]
         self._mirror = Network(network.arch, list(self.matrices), self.biases)
 
-    def step(self, direction: Direction, factor: float) -> None:
+    def step(self, direction: ParameterDirection, factor: float) -> None:
         """v <- mu v + factor x direction, theta <- theta + v."""
         for buffer in [m.W for m in self.matrices] + self.biases:
             buffer.mul_(self.momentum)

@@ -5,19 +5,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ntk_core.finite.passes import Direction
+from ntk_core.finite.passes import ParameterDirection
 
 # A velocity is compressed once it holds this many times the rows that a leap adds, and half as many again as the last
 # time were left of it.
 ROOM = 4
 
 
-def accumulated(old: Direction | None, kept: Tensor, new: Direction) -> Direction:
+def accumulated(old: ParameterDirection | None, kept: Tensor, new: ParameterDirection) -> ParameterDirection:
     """kept x old + new, with one share kept a seed (S,)."""
     layers = range(len(new.signals))
     fresh = [torch.ones_like(D[..., 0]) for D in new.signals]
     if old is None:
-        return Direction(new.activations, new.signals, fresh)
+        return ParameterDirection(new.activations, new.signals, fresh)
     activations, signals, all_units, all_upright = [], [], [], []
     for layer in layers:
         share = kept.to(old.signals[layer].dtype)[:, None, None]
@@ -32,7 +32,7 @@ def accumulated(old: Direction | None, kept: Tensor, new: Direction) -> Directio
         signals.append(D)
         all_units.append(units)
         all_upright.append(upright)
-    return Direction(activations, signals, all_units, tuple(all_upright))
+    return ParameterDirection(activations, signals, all_units, tuple(all_upright))
 
 
 def _compressed(a: Tensor, D: Tensor, units: Tensor, upright: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from ntk_core.data import GoneError, Store, choose, digest, parse, stored
+from ntk_core.data import GoneError, TableStore, choose, digest, parse, stored
 from ntk_core.runs.store import default_folder
 
 TEXT = "a,b,kind\n1,2,x\n3,4,y\n5,-0.0,x\n"
@@ -23,7 +23,7 @@ def other(k, rows=100):
 
 @pytest.fixture(params=["folder", "memory"])
 def store(request, tmp_path):
-    return Store(tmp_path / "new" / "place" if request.param == "folder" else f"memory://{tmp_path.name}")
+    return TableStore(tmp_path / "new" / "place" if request.param == "folder" else f"memory://{tmp_path.name}")
 
 
 def age(store, name, seconds):
@@ -54,7 +54,7 @@ def test_a_digest_names_the_content():
 
 
 def test_a_table_is_forgotten_a_day_after_its_last_use(tmp_path):
-    store = Store(tmp_path)
+    store = TableStore(tmp_path)
     name, second = store.put(TABLE), store.put(other(1))
     age(store, name, stored.DAY - 60)
     store.get(name)  # counts as use
@@ -67,7 +67,7 @@ def test_a_table_is_forgotten_a_day_after_its_last_use(tmp_path):
 
 def test_the_least_recently_used_make_room(tmp_path):
     size = len(stored._packed(other(1)))
-    store = Store(tmp_path, limit=int(3.5 * size))
+    store = TableStore(tmp_path, limit=int(3.5 * size))
     names = [store.put(other(k)) for k in (1, 2, 3)]
     for place, name in enumerate(names):
         age(store, name, 100 - place)
@@ -80,7 +80,7 @@ def test_the_least_recently_used_make_room(tmp_path):
 
 
 def test_leftovers_of_a_crash_leave_with_the_old(tmp_path):
-    store = Store(tmp_path)
+    store = TableStore(tmp_path)
     (tmp_path / "half.part").write_bytes(b"x")
     os.utime(tmp_path / "half.part", (0, 0))
     store.put(TABLE)
@@ -88,7 +88,7 @@ def test_leftovers_of_a_crash_leave_with_the_old(tmp_path):
 
 
 def test_writing_is_whole_or_not_at_all(tmp_path, monkeypatch):
-    store = Store(tmp_path)
+    store = TableStore(tmp_path)
 
     def half(path, content):
         with open(path, "wb") as file:
@@ -102,7 +102,7 @@ def test_writing_is_whole_or_not_at_all(tmp_path, monkeypatch):
 
 
 def test_what_is_kept_is_kept_even_if_the_others_cannot_be_looked_through(tmp_path, monkeypatch, caplog):
-    store = Store(tmp_path)
+    store = TableStore(tmp_path)
 
     def refuse(*args, **options):
         raise PermissionError(13, "Permission denied")
@@ -113,7 +113,7 @@ def test_what_is_kept_is_kept_even_if_the_others_cannot_be_looked_through(tmp_pa
 
 
 def test_damaged_files_count_as_absent(tmp_path):
-    store = Store(tmp_path)
+    store = TableStore(tmp_path)
     name = store.put(TABLE)
     path = tmp_path / f"{name}.npz"
     good = path.read_bytes()
@@ -134,7 +134,7 @@ class Trap:
 
 def test_pickles_are_not_opened(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    store = Store(tmp_path / "store")
+    store = TableStore(tmp_path / "store")
     name = store.put(TABLE)
     path = tmp_path / "store" / f"{name}.npz"
     path.write_bytes(pickle.dumps(Trap()))
@@ -152,16 +152,16 @@ def test_pickles_are_not_opened(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["", "../../etc/passwd", "A" * 32, "0" * 31, "0" * 33, None, "0" * 32 + "\n"])
 def test_only_digests_are_looked_up(tmp_path, name):
     with pytest.raises(ValueError, match=r"^data: .* is no digest of a table"):
-        Store(tmp_path).get(name)
+        TableStore(tmp_path).get(name)
 
 
 def test_the_place_is_the_environments(tmp_path, monkeypatch):
     monkeypatch.setenv(stored.FOLDER_VARIABLE, str(tmp_path / "mine"))
-    name = Store().put(TABLE)
+    name = TableStore().put(TABLE)
     assert (tmp_path / "mine" / f"{name}.npz").is_file()
     monkeypatch.delenv(stored.FOLDER_VARIABLE)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    Store().put(TABLE)
+    TableStore().put(TABLE)
     assert (tmp_path / "cache" / "ntk-explorer" / "data" / f"{name}.npz").is_file()
 
 

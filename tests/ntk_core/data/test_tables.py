@@ -137,7 +137,7 @@ def test_too_few_or_too_many_classes(count):
 def test_tables_load_without_pandas_and_torch():
     code = (
         "import sys; from ntk_core import data; "
-        "data.Store('memory://x').put(data.choose(data.parse('x,y\\n1,2\\n3,4\\n'))); "
+        "data.TableStore('memory://x').put(data.choose(data.parse('x,y\\n1,2\\n3,4\\n'))); "
         "sys.exit(bool({'pandas', 'torch'} & sys.modules.keys()))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

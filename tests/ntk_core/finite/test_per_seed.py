@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ntk_core import Architecture, Network
-from ntk_core.finite.passes import Direction
+from ntk_core.finite.passes import ParameterDirection
 from ntk_core.finite.per_seed import PerSeed
 
 X = torch.randn(5, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
@@ -44,7 +44,7 @@ def test_a_part_holds_its_seeds_and_is_merged_back_without_a_write():
 
 def test_directions_of_different_ranks_are_merged():
     def direction(seeds, rows):
-        return Direction([torch.ones(seeds, rows, 3)], [torch.ones(seeds, rows, 2)], [torch.ones(seeds, rows)])
+        return ParameterDirection([torch.ones(seeds, rows, 3)], [torch.ones(seeds, rows, 2)], [torch.ones(seeds, rows)])
 
     for rows in (1, 6):
         merged = direction(3, 4).merged(torch.tensor([1]), direction(1, rows))

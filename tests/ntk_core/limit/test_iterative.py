@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ntk_core import Architecture, InfiniteEnsemble, limiting_kernels
 from ntk_core.data import digits
 from ntk_core.limit.classes import one_hot
-from ntk_core.limit.iterative import State, predict, regression
+from ntk_core.limit.iterative import Iteration, predict, regression
 from ntk_core.limit.kernel_functions import NTK
 from ntk_core.limit.kernels import KernelOperator
 from ntk_core.limit.preconditioner import Preconditioner, pivoted
@@ -88,7 +88,7 @@ def test_an_iteration_resumes_as_if_it_had_never_stopped(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         regression(Counted(K), Y, 1e-4, tolerance=1e-8, on_state=stop)
     rest = Counted(K)
-    again = regression(rest, Y, 1e-4, tolerance=1e-8, state=State.load(tmp_path / "state.npz"))
+    again = regression(rest, Y, 1e-4, tolerance=1e-8, state=Iteration.load(tmp_path / "state.npz"))
     assert torch.equal(again.alpha, whole.alpha)
     assert again.products == whole.products == rest.products + 7
     assert seen[-1] < seen[0]
@@ -138,4 +138,4 @@ def test_bad_arguments_are_named(tmp_path):
         regression(operator, Y[:, :2] * 1.0001, 0.1, state=states[-1])
     (tmp_path / "other.npz").write_bytes(b"PK no")
     with pytest.raises(ValueError, match=r"^state: other.npz is not a saved state"):
-        State.load(tmp_path / "other.npz")
+        Iteration.load(tmp_path / "other.npz")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ntk_core.finite.passes import Direction
+from ntk_core.finite.passes import ParameterDirection
 from ntk_core.training.velocity import accumulated
 
 WIDTHS = (5, 60, 80, 1)
@@ -17,7 +17,7 @@ def leap(source, seeds, dtype, shared):
         old = torch.randn(seeds, POINTS, POINTS, dtype=dtype, generator=source) @ shared[n]
         return old + 0.02 * torch.randn(seeds, POINTS, n, dtype=dtype, generator=source)
 
-    return Direction([rows(n) for n in WIDTHS[:-1]], [rows(m) for m in WIDTHS[1:]])
+    return ParameterDirection([rows(n) for n in WIDTHS[:-1]], [rows(m) for m in WIDTHS[1:]])
 
 
 def matrix(direction, layer):
