@@ -154,7 +154,7 @@ def _decrease(entries: Sequence[Entry], time: float, *, gradient: bool) -> dict[
         rings = style.points(*fell, style.INK, "circle", open=True, size=9, outline=1.5)
         traces.append(rings | {"hovertemplate": _T_HOVER})
     y = _decrease_axis(driven, time) if gradient else style.axis("−dC/dt")
-    return {"data": traces, "layout": style.layout(style.axis(style.TIME_AXIS), y)}
+    return {"data": traces, "layout": style.layout(histories.time_axis(entries), y)}
 
 
 def _slopes(entry: Entry, time: float) -> list[dict[str, Any]]:

@@ -143,14 +143,14 @@ def _std(values: np.ndarray, axis: int) -> np.ndarray:
 
 
 def _peak(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any]:
-    x, y = style.axis(style.TIME_AXIS), style.axis("Θₜ(x₀, x₀)")
+    x, y = histories.time_axis(entries), style.axis("Θₜ(x₀, x₀)")
     hover = "t = %{x:.4g}<br>Θ = %{y:.4f}"
     traces = histories.against_time(entries, "peak", time, hover, as_band=bool(options.get("band")))
-    if not traces or time == 0:
-        return style.empty("The peak's path stands here after training", x, y)
+    if not traces:
+        return style.empty("The peak stands here once networks are drawn", x, y)
     for entry in entries:
         level = float(entry.theory["ntk"][np.argmin(abs(entry.theory["gamma"]))])
-        ends = np.array([0.0, max(time, 1e-9)])
+        ends = np.array([0.0, max(entry.spec.times[-1], 1e-9)])
         name = entry.named("limit Θ∞")
         traces.append(style.line(ends, [level, level], name, style.INK, width=3, hoverinfo="skip"))
     return {"data": traces, "layout": style.layout(x, y)}

@@ -54,7 +54,7 @@ def _along(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) ->
             halves = paper.figures()["figure3"]["time_to_half_g"]
             rows = {n: (t, float(decay[0]) / 2) for n, t in halves.items() if n != "theory"}
             traces += _paper_points(rows, "half-times")
-    axes = style.axis(style.TIME_AXIS), style.axis("|gₜ|", range=[0, top])
+    axes = histories.time_axis(entries), style.axis("|gₜ|", range=[0, top])
     return {"data": traces, "layout": style.layout(*axes)}
 
 
@@ -71,7 +71,7 @@ def _across(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -
             traces += _paper_points({n: (at[n], values) for n, values in peaks.items()}, "peaks")
         seen = entry.until("h", time) if entry.there(time) else np.zeros(1)
         top = max(top, float(np.max(seen[np.isfinite(seen)], initial=0.3 * entry.spec.scale)))
-    axes = style.axis(style.TIME_AXIS), style.axis("|hₜ|", range=[0, 1.15 * top])
+    axes = histories.time_axis(entries), style.axis("|hₜ|", range=[0, 1.15 * top])
     return {"data": traces, "layout": style.layout(*axes)}
 
 
@@ -87,25 +87,47 @@ def _paper_points(rows: Mapping[str, Any], what: str) -> list[dict[str, Any]]:
 
 
 def _values(entries: Sequence[Entry], time: float, options: Mapping[str, Any]) -> dict[str, Any]:
-    hover = "λ<sub>%{x}</sub> = %{y:.5f}"
     traces, seen = [], []
     for entry in entries:
-        values, k = entry.theory["values"], entry.spec.component
-        seen.append(values)
+        values, k, own = entry.theory["values"], entry.spec.component, _own(entry)
+        seen += [values, own[np.isfinite(own)]]
+        traces += _own_values(entry, own)
         order = np.arange(1, len(values) + 1)
-        chosen = order == k
-        colours = [style.COLOURS[(entry.first + i) % 6] for i in (0, 1)]
-        name = entry.named(f"λ of the chosen component, k = {k}")
-        traces += [
-            style.points(order[~chosen], values[~chosen], entry.named("λₖ"), colours[0], "circle", hovertemplate=hover),
-            style.points(order[chosen], values[chosen], name, colours[1], "diamond", size=14, hovertemplate=hover),
-        ]
+        for which, name, symbol, size in (
+            (order != k, "limit", "circle", 10), (order == k, f"limit, the chosen k = {k}", "diamond", 15)
+        ):  # fmt: skip
+            more = {"size": size, "open": True, "hovertemplate": "λ<sub>%{x}</sub> = %{y:.5f}"}
+            traces.append(style.points(order[which], values[which], entry.named(name), style.INK, symbol, **more))
         if _papers(entry, options):
             printed = paper.figures()["figure3"]["eigenvalues"]
-            at = np.arange(1, len(printed) + 1)
-            traces.append(style.points(at, printed, "paper", style.MUTED, "x-thin", size=12, hovertemplate=hover))
+            more = {"size": 12, "hovertemplate": "λ<sub>%{x}</sub> = %{y:.5f}"}
+            traces.append(style.points(order[: len(printed)], printed, "paper", style.MUTED, "x-thin", **more))
     axes = style.axis("component k", dtick=1), style.log_axis("eigenvalue λₖ", np.concatenate(seen))
     return {"data": traces, "layout": style.layout(*axes)}
+
+
+def _own(entry: Entry) -> np.ndarray:
+    """The networks' own positive eigenvalues before training, (width, seed, component), NaN where none is known."""
+    if not entry.there(0.0):
+        return np.full((len(entry.spec.widths), 0, 0), np.nan)
+    values = entry.now("eigenvalues", 0.0)
+    return np.where(values > 0, values, np.nan)
+
+
+def _own_values(entry: Entry, own: np.ndarray) -> list[dict[str, Any]]:
+    """They stand to the right of the limit's, in the order of their widths."""
+    traces = []
+    for i, n in enumerate(entry.spec.widths):
+        seed, k = np.nonzero(np.isfinite(own[i]))
+        if not seed.size:
+            continue
+        index = entry.first + i
+        traces.append(style.points(
+            k + 1 + 0.6 * (i + 1) / (len(own) + 1), own[i][seed, k], entry.named(f"n = {style.thousands(n)}"),
+            style.COLOURS[index % 6], style.MARKERS[index % 6], size=7, outline=0, opacity=0.75,
+            customdata=(k + 1).tolist(), hovertemplate="λ<sub>%{customdata}</sub> = %{y:.5f}",
+        ))  # fmt: skip
+    return traces
 
 
 PANELS = {
@@ -124,6 +146,9 @@ PANELS = {
         "components.", _across,
     ),
     "values": Panel(
-        "Eigenvalues λₖ of Θ/N", "base", "The first eigenvalues of the kernel, on a logarithmic axis.", _values
+        "Eigenvalues λₖ of Θ₀/N: the networks' own beside the limit's", "base",
+        "The first eigenvalues of the limiting kernel, and of every network's own before training, on a logarithmic "
+        "axis.",
+        _values,
     ),
 }  # fmt: skip

@@ -25,8 +25,17 @@ def against_time(
                 return arrays.history(f"{k}/{i}/{what}", times, y)
 
             name = entry.named(f"n = {style.thousands(n)}")
-            traces += style.ensemble(values[i], name, entry.first + i, as_band, numbers, more)
+            found = style.ensemble(values[i], name, entry.first + i, as_band, numbers, more)
+            traces += found if len(times) > 1 else [_dotted(trace, entry.first + i) for trace in found]
     return traces
+
+
+def _dotted(trace: dict[str, Any], index: int) -> dict[str, Any]:
+    """A curve of one moment would not be seen."""
+    if not trace["line"]["width"]:
+        return trace
+    marker = {"symbol": style.MARKERS[index % 6], "size": 8, "color": trace["line"]["color"]}
+    return trace | {"mode": "lines+markers", "marker": marker, "cliponaxis": False}
 
 
 def over_x(
@@ -60,7 +69,13 @@ def cost_layout(entries: Sequence[Entry], time: float, **more: Any) -> dict[str,
     """The axes of a panel of costs against time."""
     seen = [entry.theory["cost"] for entry in entries]
     seen += [entry.until("cost", time) for entry in entries if entry.there(time)]
-    return style.layout(style.axis(style.TIME_AXIS), style.cost_axis(*seen), **more)
+    return style.layout(time_axis(entries), style.cost_axis(*seen), **more)
+
+
+def time_axis(entries: Sequence[Entry]) -> dict[str, Any]:
+    """The axis of the whole training, from its first moment on: it does not move while networks learn."""
+    last = max(float(entry.spec.times[-1]) for entry in entries)
+    return style.axis(style.TIME_AXIS, **({"range": [0, last]} if last > 0 else {}))
 
 
 def law(

@@ -14,9 +14,10 @@ from ntk_core.runs.plan import Plan
 
 def caption(spec: Spec, time: float) -> str:
     """The clock's line: a sweep has no time of its own."""
-    cells = len(spec.widths) * len(spec.swept_depths)
-    count = f"{cells:,} × {spec.networks:,} networks"
-    return f"{count}, trained to t = {spec.time:,.6g}" if spec.measure == "training" else f"{count} at initialization"
+    swept = {"width": len(spec.widths), "depth": len(spec.swept_depths)}
+    kinds = " × ".join(f"{count} {name}{'s' * (count != 1)}" for name, count in swept.items())
+    when = f"trained to t = {spec.time:,.6g}" if spec.measure == "training" else "at initialization"
+    return f"networks of {kinds}, {when}"
 
 
 def facts(spec: Spec, plan: Plan | None) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from app.charts import arrays, lazy_kinds, lazy_laws, style
+from app.charts import arrays, histories, lazy_kinds, lazy_laws, style
 from app.charts.entry import Entry
 from app.charts.style import Panel
 
@@ -160,7 +160,7 @@ def _alignment(entries: Sequence[Entry], time: float, options: Mapping[str, Any]
                 _still(entry, "alignment_one_rate", "limit at one rate stays", style.MUTED) | {"opacity": 0.9}
             )
         traces.append(_still(entry, "alignment", "limit Θ∞ stays", style.INK, dash="dash"))
-    x = style.axis(style.TIME_AXIS, range=[0, max(entry.spec.times[-1] for entry in entries)])
+    x = histories.time_axis(entries)
     return {"data": traces, "layout": style.layout(x, style.axis("y·Θₜy / (|Θₜ| |y|²)", range=[0, 1.03]))}
 
 

@@ -49,6 +49,7 @@ class View:
         click: takes a point clicked in the chart, the theory and the values; returns the values that change.
         clickable: whether clicks are wanted under these values.
         action: what the button says that starts a run of a spec.
+        unasked: which networks are shown before any click, and what the button does to them.
         remark: a sentence on what the chart's options cannot show under a spec; "" where there is nothing to say.
     """
 
@@ -61,6 +62,7 @@ class View:
     click: Callable[[Mapping[str, float], Theory, Mapping[str, Any]], dict[str, Any]] | None = None
     clickable: Callable[[Mapping[str, Any]], bool] = lambda values: False
     action: Callable[[Any], str] = lambda spec: "Train"
+    unasked: tuple[str, str] = invitation.BEFORE_TRAINING
     remark: Callable[[Any, Mapping[str, Any]], str] = lambda spec, options: ""
 
 
@@ -222,7 +224,8 @@ def _call(view: View, spec: Any, plan: Plan, run: dict[str, Any] | None) -> str:
     if run and not run.get("quiet"):
         return ""
     failed = run.get("failed") if run else None
-    return invitation.call(plan, bool(engine().refusal(spec, plan)), bool(run), view.action(spec), failed)
+    refused, unasked = bool(engine().refusal(spec, plan)), view.unasked if run else None
+    return invitation.call(plan, refused, unasked, view.action(spec), failed)
 
 
 def _chart(view: View, resolved: Resolved, preview: Preview, run: dict[str, Any] | None, call: str = "") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SKETCH_SECONDS = 20.0  # for networks before training; without them a page starts as Streamlit's do
+SKETCH_SECONDS = 20.0  # for networks that are shown unasked; without them a page starts as Streamlit's do
 VIEWER = "first sight"
 
 
@@ -43,7 +44,7 @@ def prepare(kept: FirstSight) -> None:
 def _picture(
     spec: ExperimentSpec, panel: str, options: dict[str, Any], start: Callable[[int], int] = lambda count: 0
 ) -> str | None:
-    """A panel before training where there are networks to see, else the limit alone; `start` says at which moment."""
+    """A panel with the networks that are shown unasked, or with the limit alone; `start` says at which moment."""
     theory, sketch = engine().preview(spec).theory, engine().sketch(spec, VIEWER)
     if sketch is not None:
         with sketch.watch(VIEWER):
@@ -53,5 +54,6 @@ def _picture(
             logger.warning("the page %s starts without a picture: %s", spec.experiment, reason)
             return None
     entry, moments = charts.Entry(spec, theory, sketch.result if sketch else None), charts.moments(spec, theory)
-    figure = charts.draw((entry,), 0.0 if sketch else moments[start(len(moments))], options, (panel,)).get(panel)
+    last = float(sketch.result.times[-1]) if sketch else math.inf  # that its networks have been seen at
+    figure = charts.draw((entry,), min(moments[start(len(moments))], last), options, (panel,)).get(panel)
     return still(figure) if figure else None

@@ -12,6 +12,7 @@ from ntk_core.runs.plan import GroupPlan, Plan
 
 AGAIN = "This run has ended and is shown. The same settings give the same numbers: this computes them before your eyes."
 
+BEFORE_TRAINING = ("Networks at t = 0, before training.", "lets them learn")
 _METHODS = {
     "steps": "*Steps*: plain gradient descent, one step after the other.",
     "leaps": "*Leaps*: many steps of gradient descent at once, because a wide network is nearly linear in its "
@@ -24,17 +25,20 @@ _WEIGHTS = {
 }
 
 
-def call(plan: Plan, refused: bool, drawn: bool, action: str = "Train", failed: str | None = None) -> str:
-    """What the button would do; `drawn` says whether networks before training stand in the charts already, `failed` why
-    they could not be drawn.
+def call(
+    plan: Plan, refused: bool, unasked: tuple[str, str] | None, action: str = "Train", failed: str | None = None
+) -> str:
+    """What the button would do; `unasked` says which networks stand in the charts already and what it does to them,
+    `failed` why they could not be drawn.
     """
     if refused or plan.refusal:
         return "These settings cannot be run; the sentence above says why."
     after = f"in about {phrases.seconds(plan.seconds)}"
     if failed:
         return f"No networks before training here: {failed}. Train draws them, {after}."
-    if drawn:
-        return f"Networks at t = 0, before training. Train lets them learn, {after}."
+    if unasked:
+        shown, done = unasked
+        return f"{shown} {action} {done}, {after}."
     if action != "Train":
         return f"No networks yet, only the limit. {action} shows them, {after}."
     return f"No networks yet, only the limit. Train draws them and lets them learn, {after}."

@@ -127,6 +127,7 @@ Outputs are $\alpha (f - f_0)$ and learning rates are divided by $\alpha^2$, so 
 have the slope of the law: −1 where lazy, 0 in muP against width.
 """,
     start=lambda count: count - 1,
+    unasked=("One network of each, trained.", "trains all"),
 )
 
 

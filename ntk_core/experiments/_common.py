@@ -111,7 +111,7 @@ def increment(update: Update, **values: Any) -> Increment:
         "walked": each(state.walked),
         "error": each(state.error),
         "kernel_error": each(state.kernel_error),
-        "largest": each(update.largest),
+        "largest": each(update.eigenvalues[:, -1]),
     }
     place = {"time": update.index} | dict(update.unit.place)
     return Increment(place, common | {name: numbers(value) for name, value in values.items()}, update.progress)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 BATCH_BYTES = 1 << 26  # of networks that are looked at together
 LOOKS = 6  # moments in training at which f is compared with the linearized network
+OPERATIONS, SLOWER = 50, 1.6  # of a step of training, as measured: small ones a layer, and times what is counted
+DRAWN = 4  # small operations for each matrix of each network
 CIRCLE = 24  # points of the circle that trained networks are looked at
 
 
@@ -71,6 +73,11 @@ def plan(spec: Spec) -> Plan:
     return Plan((), largest, seconds, device, refusal, _warnings(spec))
 
 
+def usual_seconds(spec: Spec) -> float:
+    """Those of all pieces on a usual machine: what follows from them is the same everywhere."""
+    return sum(_seconds(spec, piece, machine.USUAL) for piece in pieces(spec))
+
+
 def _warnings(spec: Spec) -> tuple[str, ...]:
     if spec.measure != "training" or spec.learning_rate < stable_rate(spec):
         return ()
@@ -100,11 +107,11 @@ def _seconds(spec: Spec, piece: Piece, speeds: machine.Speeds) -> float:
     n, L, S = spec.widths[piece.width], spec.swept_depths[piece.depth], piece.last - piece.first
     weights = _weights(spec, piece)
     batches = -(-S // together(spec, piece))
-    seconds = 2 * weights / DRAWS_PER_SECOND
+    seconds = 2 * weights / DRAWS_PER_SECOND + DRAWN * L * speeds.overhead
     if spec.measure != "training":
         flops = 2 * weights * len(laws.ANGLES) * (1 + spec.outputs)
         return S * (seconds + flops / speeds.flops("float64")) + batches * 30 * L * speeds.overhead
     flops = spec.steps * 7 * weights * 4 + (LOOKS + 6) * 4 * weights * CIRCLE
     traffic = spec.steps * 5 * 4 * weights + spec.steps * 48 * n * L * 4
     each = flops / speeds.flops("float32") + traffic / speeds.bandwidth
-    return S * (seconds + each) + batches * spec.steps * 30 * L * speeds.overhead
+    return S * (seconds + SLOWER * each) + batches * spec.steps * OPERATIONS * L * speeds.overhead

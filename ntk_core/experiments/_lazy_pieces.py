@@ -21,7 +21,7 @@ COPIES = 4  # of the weights: now, at the start, and both again in the linearize
 FEW = 64  # training points that every network is counted with, so that few do not change how many train together
 MOST_UNKNOWNS = 1500  # N times the number of outputs, of the eigenproblem behind a linearization
 PASSES = 20  # over a neuron's numbers, activation and derivative included
-OPERATIONS = 100  # small ones of a step, for each layer
+OPERATIONS = 40  # small ones of a step, for each layer
 CAREFUL = 0.5  # share of the stable rate above which a kernel that grows may pass it
 
 
@@ -78,6 +78,11 @@ def plan(spec: Spec, stable_rate: float) -> Plan:
     too_large = _pieces.too_large(largest, device, "the widths or the depth")
     refusal = _too_many(everything) or too_large or _too_many_unknowns(spec)
     return Plan((), largest, seconds, device, refusal, _warnings(spec, stable_rate))
+
+
+def usual_seconds(spec: Spec) -> float:
+    """Those of all pieces on a usual machine: what follows from them is the same everywhere."""
+    return sum(_seconds(spec, piece, machine.USUAL) for piece in pieces(spec))
 
 
 def _too_many(everything: list[Piece]) -> str | None:

@@ -133,13 +133,22 @@ def slow(spec: Spec) -> bool:
 
 
 def schema(spec: Spec) -> Schema:
-    """What is left along the component and across it, of every network at every output time."""
+    """What is left along the component and across it at every output time, and what every network begins with."""
+    shown = np.arange(1, min(SHOWN, spec.n_train) + 1)
     return common.schema(
         spec,
-        {},
+        labelled(component=(("component",), shown, "principal component k, the strongest first", "1")),
         g=Variable(common.NETWORK, "|g_t|, norm of f_t - f* along the component"),
         h=Variable(common.NETWORK, "|h_t|, norm of f_t - f* across the component"),
+        eigenvalues=Variable(
+            (*common.NETWORK, "component"), "eigenvalues of the network's own Theta_0(X, X)/N; at t = 0 alone"
+        ),
     )
+
+
+def sketch(spec: Spec) -> Spec:
+    """The same networks before training, when their kernels are no more than near the limit's."""
+    return common.before_training(spec)
 
 
 def parts(spec: Spec, plan: Plan, workers: int) -> tuple[Part, ...]:
@@ -158,9 +167,9 @@ def run(spec: Spec, part: Part | None = None) -> Iterator[Increment]:
         f_0 = network(X)  # (S, N, 1)
         return f_0 + spec.scale * direction.to(f_0)[:, None]
 
-    for update in train_together(spec, X, goal, n_in=X.shape[1], plan=plan(spec), part=part):
+    for update in train_together(spec, X, goal, n_in=X.shape[1], plan=plan(spec), part=part, own_kernels=True):
         g, h = _split(update, direction)
-        yield common.increment(update, g=g.abs(), h=h)
+        yield common.increment(update, g=g.abs(), h=h, eigenvalues=_strongest(update))
 
 
 def _limit_path(spec: Spec, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
@@ -187,6 +196,16 @@ def _limit_path(spec: Spec, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
 def _split(update: Update, direction: Tensor) -> tuple[Tensor, Tensor]:
     """f_t - f* as its signed part along f^(k) and the norm of the rest, (S,) each."""
     return _parts((update.outputs - update.targets)[..., 0].double().cpu(), direction)
+
+
+def _strongest(update: Update) -> np.ndarray:
+    """The first eigenvalues of the networks' own kernels, (S, k), the largest first; at t = 0, where they are known."""
+    S, N = update.outputs.shape[:2]
+    shown = np.full((S, min(SHOWN, N)), np.nan)
+    found = update.eigenvalues.flip(-1)[:, :SHOWN].numpy()
+    if update.index == 0 and found.shape == shown.shape:
+        shown[:] = found
+    return shown
 
 
 def _parts(rest: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ntk_core.runs.plan import Plan
 
 CELLS = ("width", "depth", "seed")
+FEW, SKETCH_SECONDS = 20, 1.0  # networks of a width and depth that are drawn unasked, if no more than this is expected
 
 
 def theory(spec: Spec) -> Theory:
@@ -78,6 +79,16 @@ def _more_coords(spec: Spec) -> dict[str, Labelled]:
             angle=(("angle",), np.pi * np.array(ANGLES), "angle between x0 and x", "rad"),
         )
     return {}
+
+
+def sketch(spec: Spec) -> Spec | None:
+    """The first few networks of every width and depth; none where they would have to be trained, or take long."""
+    from ntk_core.experiments import _laws_pieces
+
+    few = spec.model_copy(update={"seeds": min(FEW, spec.seeds // 2), "piece": FEW})
+    if spec.measure == "training" or few.seeds < 2 or _laws_pieces.usual_seconds(few) > SKETCH_SECONDS:
+        return None
+    return few
 
 
 def parts(spec: Spec, plan: Plan, workers: int) -> tuple[Part, ...]:

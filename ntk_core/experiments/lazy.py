@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 CELLS = ("time", "parametrization", "alpha", "width", "seed")
 ONE_RATE = "standard_one_rate"
+SKETCH_SECONDS = 2.0  # expected of networks that are trained unasked, at most
 
 
 def theory(spec: Spec) -> Theory:
@@ -189,6 +190,16 @@ def schema(spec: Spec) -> Schema:
 
 def _where_moved(spec: Spec) -> str:
     return "on the training points" if spec.of_a_table else "on the circle"
+
+
+def sketch(spec: Spec) -> Spec | None:
+    """One network of every kind and width, trained: before training there is nothing to tell them apart by. None where
+    that takes long.
+    """
+    from ntk_core.experiments import _lazy_pieces
+
+    one = spec.model_copy(update={"seeds": 1})
+    return one if spec.seeds > 1 and _lazy_pieces.usual_seconds(one) <= SKETCH_SECONDS else None
 
 
 def parts(spec: Spec, plan: Plan, workers: int) -> tuple[Part, ...]:

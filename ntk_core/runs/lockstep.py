@@ -50,8 +50,9 @@ class Update:
         targets: y, (S, N, n_out).
         outputs: f on the training inputs, (S, N, n_out); NaN where a seed has diverged.
         state: where its training is: leaps, estimated errors, which seeds diverged.
-        largest: the largest eigenvalue of Theta_0(X, X)/N of every network's own kernel, (S,), which bounds its
-            learning rate; NaN where nothing is trained, or more than `MOST_JUDGED` outputs on the training points are.
+        eigenvalues: of Theta_0(X, X)/N of every network's own kernel, ascending, (S, N n_out); of their place one NaN
+            each, (S, 1), where more than `MOST_JUDGED` outputs on the training points are, or where nothing is trained
+            and nobody asked for them.
         progress: share of the predicted work of all groups, 0 to 1.
     """
 
@@ -62,7 +63,7 @@ class Update:
     targets: Tensor
     outputs: Tensor
     state: State
-    largest: Tensor
+    eigenvalues: Tensor
     progress: float
 
 
@@ -75,15 +76,16 @@ class _Group:
     network: Network | None = None
     targets: Tensor | None = None
     states: Iterator[State] = field(default_factory=lambda: iter(()))
-    largest: Tensor | None = None
+    eigenvalues: Tensor | None = None
 
 
 class _Drive(NamedTuple):
-    """What moves the networks."""
+    """What moves the networks, and whether the eigenvalues of their own kernels are worked out before."""
 
     cost: str | Cost
     direction: Direction | None
     n_out: int
+    judged: bool
 
 
 def rule_of(spec: TrainingSpec) -> Rule:
@@ -107,6 +109,7 @@ def train_together(
     n_out: int = 1,
     cost: str | Cost = "squared",
     direction: Direction | None = None,
+    own_kernels: bool = False,
 ) -> Iterator[Update]:
     """Trains every width and seed of the spec and yields an update whenever a group reaches an output time.
 
@@ -121,6 +124,7 @@ def train_together(
         n_out: number of outputs.
         cost: what the networks minimize, a name from `ntk_core.costs` or a `Cost`.
         direction: drives the networks instead of a cost's gradient, step by step at the spec's learning rate.
+        own_kernels: the networks' own eigenvalues are wanted also where nothing is trained.
 
     Raises:
         ValueError: the plan refuses the run (its predicted size and what to lower).
@@ -132,7 +136,9 @@ def train_together(
         raise ValueError(plan.refusal)
     groups = [_Group(plan.groups[unit.width_index], unit) for unit in _units_of(spec, plan, part)]
     work = max(sum(group.unit.seconds for group in groups), 1e-300)
-    drive = _Drive(cost, direction, n_out)
+    # Before any training no rate is too large.
+    judged = (spec.time > 0 or own_kernels) and len(X) * n_out <= MOST_JUDGED
+    drive = _Drive(cost, direction, n_out, judged)
     done = 0.0
     for index, time in enumerate(spec.times):
         for group in groups:
@@ -140,7 +146,7 @@ def train_together(
                 _draw(group, spec, plan, X, target, points, n_in, drive)
             assert group.network is not None
             assert group.targets is not None
-            assert group.largest is not None
+            assert group.eigenvalues is not None
             share = group.unit.seconds / len(spec.times)
             seeds = group.unit.last - group.unit.first
             # A second thread would take from others what it wastes.
@@ -155,7 +161,7 @@ def train_together(
                 group.targets,
                 state.outputs,
                 state,
-                group.largest,
+                group.eigenvalues,
                 progress=min(1.0, done / work),
             )
 
@@ -189,12 +195,12 @@ def _draw(
         group.network, inputs, group.targets, rule_of(spec), cost, spec.time, spec.tolerance
     ):
         group.targets = _targets(group.network, target, X)  # which may depend on f_0
-    group.largest = torch.full((group.network.size,), torch.nan, dtype=torch.float64)
+    group.eigenvalues = torch.full((group.network.size, 1), torch.nan, dtype=torch.float64)
     features = None
-    if spec.time > 0 and len(X) * drive.n_out <= MOST_JUDGED:  # before any training no rate is too large
+    if drive.judged:
         with group.network.looking():
             features = group.network.features(X)
-        group.largest = _largest(features)
+        group.eigenvalues = _eigenvalues(features)
     if group.plan.weights != "dense":
         features = None  # what a look saw of sampled weights is forgotten
     group.states = _training(group.network, group.targets, X, spec, group.plan.method, drive, features)
@@ -204,10 +210,9 @@ def _targets(network: Network, target: Target, X: Any) -> Tensor:
     return check_targets(target(network) if callable(target) else target, network, len(X))
 
 
-def _largest(features: Features) -> Tensor:
-    """The largest eigenvalue of every network's own kernel over N, (S,)."""
-    kernel = matrix(features).cpu().nan_to_num(posinf=0.0, neginf=0.0)
-    return eigvalsh(kernel)[:, -1]
+def _eigenvalues(features: Features) -> Tensor:
+    """Ascending eigenvalues of every network's own kernel over N, (S, N n_out)."""
+    return eigvalsh(matrix(features).cpu().nan_to_num(posinf=0.0, neginf=0.0))
 
 
 def _training(

@@ -23,6 +23,8 @@ from ntk_core.runs.plan import GroupPlan, Plan
 from ntk_core.runs.result import Increment, Result
 from ntk_core.runs.theory import Theory
 
+SWEEPS = ("laws", "lazy")  # of which no numbers are invented: their runs end at once
+
 
 def theory(spec: Any) -> Theory:
     """Stands in for the limit of any of the paper's three figures; the limit itself of other experiments."""
@@ -86,7 +88,8 @@ def increments(spec: Any, index: int, widths: range) -> list[Increment]:
         "leaps": np.full((n, s), float(index)), "walked": np.zeros((n, s)), "diverged": np.zeros((n, s), bool),
     }  # fmt: skip
     if spec.experiment == "components":
-        values |= {"g": history, "h": 0.1 * history}
+        own = 0.05 * 0.4 ** np.arange(min(10, spec.n_train)) * (1 + number[..., None])
+        values |= {"g": history, "h": 0.1 * history, "eigenvalues": own if index == 0 else np.nan * own}
     else:
         gamma = np.linspace(-math.pi, math.pi, spec.angles)
         curve = number[..., None] + 0.2 + 0.1 * np.cos(gamma + 0.01 * index)
@@ -194,6 +197,8 @@ class Engine:
         if make is None:
             return None
         sketch = make(spec)
+        if sketch is None:
+            return None
         if sketch.key not in self.sketches:
             self.sketches[sketch.key] = self._new(sketch, f"{sketch.key}-sketch")
         return self.sketches[sketch.key]
@@ -223,7 +228,8 @@ class Engine:
     def _play(self, run: Run) -> None:
         (name,) = run.parts
         number = 0
-        for index in range(len(run.spec.times)):
+        moments = 0 if run.spec.experiment in SWEEPS else len(run.spec.times)
+        for index in range(moments):
             for k in range(len(run.spec.widths)):
                 clock.sleep(self.pace)
                 number += 1

@@ -280,9 +280,15 @@ def test_components_draws_g_h_and_the_limits_decay():
     bend = numbers(named(drawn(of_network)[1]["h"], "limit")["y"])
     np.testing.assert_allclose(bend, synthetic.theory(of_network)["bend"], rtol=1e-6)
     assert bend[-1] > 0.01
-    values = numbers(named(figures["values"], "λₖ")["y"])
-    chosen = numbers(named(figures["values"], "λ of the chosen")["y"])
-    np.testing.assert_allclose(sorted([*values, *chosen]), sorted(synthetic.theory(spec)["values"]), rtol=1e-6)
+    values = numbers(named(figures["values"], "limit")["y"])
+    chosen = named(figures["values"], "limit, the chosen k = 2")
+    assert numbers(chosen["x"]).tolist() == [2]
+    shown = sorted([*values, *numbers(chosen["y"])])
+    np.testing.assert_allclose(shown, sorted(synthetic.theory(spec)["values"]), rtol=1e-6)
+    for i, n in enumerate(spec.widths):
+        own = named(figures["values"], f"n = {n:,}")
+        np.testing.assert_array_equal(numbers(own["y"]), result["eigenvalues"][0, i].ravel())
+        assert own["customdata"] == np.floor(numbers(own["x"])).tolist() == [*range(1, 11)] * spec.seeds
 
 
 @pytest.mark.parametrize(("name", "depth"), [("circle", 4), ("function_space", 4), ("components", 5)])

@@ -384,11 +384,11 @@ class TestRuns:
         for name, array in gathered(module, spec, increments).values.items():
             np.testing.assert_array_equal(spread[name], array, err_msg=name)
 
-    @pytest.mark.parametrize("module", [circle, function_space])
+    @pytest.mark.parametrize("module", MODULES)
     def test_a_sketch_is_the_beginning_of_the_run(self, module):
         spec = SMALL[module]
         sketch, whole = experiments.compute(module.sketch(spec)), experiments.compute(spec)
-        name = "kernel" if module is circle else "f"
+        name = {circle: "kernel", function_space: "f", components: "eigenvalues"}[module]
         np.testing.assert_array_equal(sketch[name][0], whole[name][0])
         assert sketch.times.tolist() == [0.0]
 
@@ -442,6 +442,10 @@ class TestAgainstNetworksTrainedAlone:
             X = digits.digits().images[theory["picture"]].reshape(-1, 784) / 255.0
             direction = torch.from_numpy(theory["goal"]).double()
             net = Alone(spec, spec.widths[w], 5 + k, 784)
+            kernel = torch.stack([net.kernel(x[None], X) for x in X]) / len(X)
+            values = np.linalg.eigvalsh(kernel.numpy())[::-1][:10]
+            np.testing.assert_allclose(last["eigenvalues"][0, w, k], values, rtol=1e-5)
+            assert np.isnan(last["eigenvalues"][1:]).all()
             goal = net(X).detach() + spec.scale * direction
             net.train(X, goal, spec.steps)
             rest = net(X).detach() - goal

@@ -47,6 +47,16 @@ def test_the_kernel_is_that_of_the_network_of_that_seed():
     assert result["kernel"][1, 1, 3] == pytest.approx(alone, rel=1e-4)
 
 
+def test_the_networks_shown_unasked_are_the_first_of_the_sweep():
+    spec = laws.Spec(widths=(8, 16), depths=(2, 3), seeds=60, seed=5)
+    few = laws.sketch(spec)
+    assert few.seeds == 20
+    np.testing.assert_array_equal(experiments.compute(few)["kernel"], experiments.compute(spec)["kernel"][..., :20])
+    assert laws.sketch(spec.model_copy(update={"seeds": 10})).seeds == 5
+    for fields in ({"measure": "training"}, {"seeds": 3}, {"widths": (8192,), "depths": (32,)}):
+        assert laws.sketch(spec.model_copy(update=fields)) is None
+
+
 def test_outputs_and_the_kernel_between_them():
     spec = laws.Spec(measure="outputs", outputs=3, **SMALL)
     result = experiments.compute(spec)

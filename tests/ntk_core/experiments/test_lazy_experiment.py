@@ -122,6 +122,17 @@ def test_parts_in_any_order_are_the_whole_run():
         np.testing.assert_array_equal(pieces[name], values)
 
 
+def test_the_networks_shown_unasked_are_the_first_of_each_kind():
+    spec = lazy.Spec(**SMALL)
+    one = lazy.sketch(spec)
+    assert one.times == spec.times
+    whole, shown = experiments.compute(spec), experiments.compute(one)
+    for name in ("f", "kernel_change", "alignment"):
+        np.testing.assert_allclose(shown[name][:, :, :, :, 0], whole[name][:, :, :, :, 0], rtol=1e-4, atol=1e-5)
+    assert lazy.sketch(one) is None
+    assert lazy.sketch(spec.model_copy(update={"widths": (8192,)})) is None
+
+
 def test_networks_start_at_zero_or_at_their_scaled_start():
     at_zero = experiments.compute(lazy.Spec(**SMALL))
     assert np.abs(at_zero["f"][0]).max() == 0

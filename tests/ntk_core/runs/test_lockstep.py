@@ -229,18 +229,26 @@ def test_a_heavy_ball_that_swings_long_is_planned_as_long_and_goes_step_by_step(
 
 
 @pytest.mark.parametrize("n_out", [1, 2])
-def test_the_largest_eigenvalue_is_that_of_every_networks_own_kernel(n_out):
+def test_the_eigenvalues_are_those_of_every_networks_own_kernel(n_out):
     made = spec(widths=(20,), time=2.0, snapshots=2)
     updates = list(train_together(made, X, np.zeros((4, n_out)), n_in=2, n_out=n_out))
     at_first, later = updates
-    assert torch.equal(at_first.largest, later.largest)
+    assert torch.equal(at_first.eigenvalues, later.eigenvalues)
     for k in range(3):
         kernel = Network.init(Architecture(made.depth, 20, n_in=2, n_out=n_out), k).tangent_kernel(X)
         kernel = kernel.reshape(4, 4, n_out, n_out)
         full = np.empty((4 * n_out, 4 * n_out))
         for i, j, a, b in np.ndindex(4, 4, n_out, n_out):
             full[n_out * i + a, n_out * j + b] = kernel[i, j, a, b]
-        assert float(at_first.largest[k]) == pytest.approx(np.linalg.eigvalsh(full)[-1] / 4, rel=1e-5)
+        values = np.linalg.eigvalsh(full) / 4
+        assert at_first.eigenvalues[k].numpy() == pytest.approx(values, rel=1e-5, abs=1e-6 * values[-1])
+
+
+def test_kernels_are_looked_at_without_training_where_that_is_wanted():
+    made = spec(widths=(20,), time=0.0)
+    for wanted in (False, True):
+        (update,) = train_together(made, X, Y, n_in=2, own_kernels=wanted)
+        assert bool(torch.isfinite(update.eigenvalues).all()) is wanted
 
 
 def test_looking_at_kernels_beforehand_changes_nothing_in_training(monkeypatch):
@@ -250,8 +258,8 @@ def test_looking_at_kernels_beforehand_changes_nothing_in_training(monkeypatch):
         monkeypatch.setattr(lockstep, "MOST_JUDGED", most)
         *_, end = train_together(made, X, Y, n_in=2)
         ends.append(end)
-    assert torch.isfinite(ends[0].largest).all()
-    assert torch.isnan(ends[1].largest).all()
+    assert torch.isfinite(ends[0].eigenvalues).all()
+    assert torch.isnan(ends[1].eigenvalues).all()
     assert torch.equal(ends[0].outputs, ends[1].outputs)
 
 
