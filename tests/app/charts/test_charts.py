@@ -94,6 +94,18 @@ def test_every_panel_is_there_named_and_plain_json(name, index, options):
             assert trace["name"], panel
 
 
+@pytest.mark.parametrize(("name", "panel"), [("circle", "peak"), ("circle", "cost"), ("components", "g")])
+@pytest.mark.parametrize("band", [False, True])
+def test_what_is_seen_of_one_moment_is_dots_on_the_axis_of_all(name, panel, band):
+    spec = spec_of(name)
+    for index, mode in ((0, "lines+markers"), (3, "lines")):
+        figure = drawn(spec, index, band=band)[1][panel]
+        whose = [t for t in figure["data"] if t["name"].startswith("n = ") and t["line"]["width"]]
+        assert {t["mode"] for t in whose} == {mode}
+        assert len({t["name"] for t in whose}) == len(spec.widths)
+        assert figure["layout"]["xaxis"]["range"] == [0, spec.time]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_panels_have_titles_and_words_for_those_who_cannot_see(name):
     panels = charts.load(name).PANELS.values()
