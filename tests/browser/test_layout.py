@@ -83,7 +83,7 @@ def test_charts_keep_their_room_and_every_word_its_place(open_page, name):
     if name == "home":
         page.get_by_role("button", name="Pause").click()
     found = {}
-    for width, height in SIZES:
+    for width, height in reversed(SIZES):
         page.set_viewport_size({"width": width, "height": height})
         if faults := remaining_faults(page):
             found[width] = faults
