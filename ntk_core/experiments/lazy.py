@@ -194,12 +194,14 @@ def _where_moved(spec: Spec) -> str:
 
 def sketch(spec: Spec) -> Spec | None:
     """One network of every kind and width, trained: before training there is nothing to tell them apart by. None where
-    that takes long.
+    that takes long, and of a table, which may be gone by the time that somebody looks.
     """
     from ntk_core.experiments import _lazy_pieces
 
     one = spec.model_copy(update={"seeds": 1})
-    return one if spec.seeds > 1 and _lazy_pieces.usual_seconds(one) <= SKETCH_SECONDS else None
+    if spec.of_a_table or spec.seeds == 1:
+        return None
+    return one if _lazy_pieces.usual_seconds(one) <= SKETCH_SECONDS else None
 
 
 def parts(spec: Spec, plan: Plan, workers: int) -> tuple[Part, ...]:
