@@ -151,7 +151,7 @@ def _decrease(entries: Sequence[Entry], time: float, *, gradient: bool) -> dict[
         name = entry.named(f"{theory_of(entry)}: {symbol.replace('_K', '<sub>K</sub>')}")
         traces.append(style.line(moment, power, name, style.INK, width=4, opacity=0.9, hovertemplate=_T_HOVER))
         fell = times, entry.theory["decrease"], entry.named(f"{theory_of(entry)}: −dC/dt")
-        rings = style.points(*fell, style.INK, "circle", open=True, size=9, outline=1.5)
+        rings = style.points(*fell, style.INK, "circle", open=True, size=9, outline=1.5, cliponaxis=False)
         traces.append(rings | {"hovertemplate": _T_HOVER})
     y = _decrease_axis(driven, time) if gradient else style.axis("−dC/dt")
     return {"data": traces, "layout": style.layout(histories.time_axis(entries), y)}

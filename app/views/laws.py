@@ -100,7 +100,7 @@ powers, and the intervals are wide. An effect above the dotted line would be not
 In **depth**, $\chi = w^2 E[\sigma'(u)^2]$ decides: below 1 all points come to look alike (order), above 1 they part
 (chaos). Jacot, Gabriel & Hongler 2018, sections 4.1 and 4.2.
 """,
-    unasked=("A few networks of each.", "draws all"),
+    unasked=("A few networks of each.", "shows all"),
     action=lambda spec: "Train" if spec.measure == "training" else "Draw networks",
 )
 

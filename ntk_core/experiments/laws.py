@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from ntk_core.runs.plan import Plan
 
 CELLS = ("width", "depth", "seed")
-FEW, SKETCH_SECONDS = 20, 1.0  # networks of a width and depth that are drawn unasked, if no more than this is expected
+FEW, FEW_TRAINED = 20, 4  # networks of a width and depth that are shown unasked
+SKETCH_SECONDS = 2.0  # expected of them, at most
 
 
 def theory(spec: Spec) -> Theory:
@@ -82,13 +83,14 @@ def _more_coords(spec: Spec) -> dict[str, Labelled]:
 
 
 def sketch(spec: Spec) -> Spec | None:
-    """The first few networks of every width and depth; none where they would have to be trained, or take long."""
+    """The first few networks of every width and depth; none where they take long, or are most of the sweep's."""
     from ntk_core.experiments import _laws_pieces
 
-    few = spec.model_copy(update={"seeds": min(FEW, spec.seeds // 2), "piece": FEW})
-    if spec.measure == "training" or few.seeds < 2 or _laws_pieces.usual_seconds(few) > SKETCH_SECONDS:
+    name, few = ("trained", FEW_TRAINED) if spec.measure == "training" else ("seeds", FEW)
+    first = spec.model_copy(update={name: min(few, spec.networks // 2), "piece": FEW})
+    if first.networks < 2 or _laws_pieces.usual_seconds(first) > SKETCH_SECONDS:
         return None
-    return few
+    return first
 
 
 def parts(spec: Spec, plan: Plan, workers: int) -> tuple[Part, ...]:

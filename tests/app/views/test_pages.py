@@ -380,10 +380,10 @@ def test_what_train_would_do_is_said_before_and_its_methods_explained(engine):
     (plan,) = [m for m in at.markdown if "about" in m.value and "weights" in m.value]
     assert all(word in plan.help for word in ("*Leaps*", "*Dense*", "*Sampled*"))
     assert "*Steps*" not in plan.help
-    assert "Train draws them and lets them learn" in str(chart(page("laws", measure="training")))
+    assert "Train draws them and lets them learn" in str(chart(page("laws", measure="training", trained="3")))
     assert "One network of each, trained. Train trains all, in about" in str(chart(page("lazy")))
     assert "cannot be run" in str(chart(page("circle", widths="1000000")))
-    assert "A few networks of each. Draw networks draws all, in about" in str(chart(page("laws")))
+    assert "A few networks of each. Draw networks shows all, in about" in str(chart(page("laws")))
     assert "Draw networks shows them, in about" in str(chart(page("laws", seeds="3")))
 
 

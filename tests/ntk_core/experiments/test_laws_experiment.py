@@ -53,7 +53,9 @@ def test_the_networks_shown_unasked_are_the_first_of_the_sweep():
     assert few.seeds == 20
     np.testing.assert_array_equal(experiments.compute(few)["kernel"], experiments.compute(spec)["kernel"][..., :20])
     assert laws.sketch(spec.model_copy(update={"seeds": 10})).seeds == 5
-    for fields in ({"measure": "training"}, {"seeds": 3}, {"widths": (8192,), "depths": (32,)}):
+    trained = laws.sketch(spec.model_copy(update={"measure": "training", "trained": 50}))
+    assert (trained.trained, trained.seeds) == (4, 60)
+    for fields in ({"measure": "training", "trained": 3}, {"seeds": 3}, {"widths": (8192,), "depths": (32,)}):
         assert laws.sketch(spec.model_copy(update=fields)) is None
 
 
