@@ -50,7 +50,7 @@ class Best:
 
 
 def errors(ensemble: InfiniteEnsemble, X_test: Any, y_test: Any, times: Sequence[float]) -> ErrorCurves:
-    """ErrorCurves of the ensemble's mean, and of ridge regression, against time.
+    """Errors of the ensemble's mean, and of ridge regression, against time.
 
     Args:
         ensemble: without a ridge of its own.

@@ -79,6 +79,7 @@ def test_halfway_is_where_the_steps_are_centred():
 def test_stability(rule, limit):
     assert rule.stable(0.999 * min(limit, 1e9))
     if limit < math.inf:
+        assert not rule.stable(limit)  # a mode there goes back and forth for ever
         assert not rule.stable(1.001 * limit)
 
 

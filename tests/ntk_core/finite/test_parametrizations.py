@@ -209,6 +209,13 @@ def test_the_effects_of_layers_are_those_of_the_layers_alone():
         torch.testing.assert_close(moved.weights[:, layer], W)
 
 
+def test_a_network_without_hidden_layers_has_no_activations_that_move():
+    before, after = (Network.init(Architecture(1, 5), [k, k + 1], dtype=torch.float64) for k in (0, 2))
+    moved = drift(before, after, X)
+    assert (moved.weights.shape, moved.activations.shape) == ((2, 1), (2, 0))
+    assert (moved.weights > 0).all()
+
+
 def test_inside_a_leap_movement_is_that_of_the_network_as_it_answers(monkeypatch):
     """Not of the leap's end, where the parameters are."""
     monkeypatch.setattr("ntk_core.training.crew.worth", lambda *a: 0.0)  # short leaps are leapt

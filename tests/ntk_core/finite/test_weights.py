@@ -297,6 +297,14 @@ def test_rounding_is_not_explored_for_ever():
     assert W.ranks == (300, 0)
 
 
+def test_less_than_half_as_much_is_worth_a_look_again():
+    W = sampled(30, 40, tolerance=1e-2)
+    assert not W.sharpen(0.6e-2)
+    assert W.tolerance == 1e-2
+    assert W.sharpen(0.4e-2)
+    assert W.tolerance == 0.4e-2
+
+
 def test_how_inputs_move_is_asked_as_at_first_however_sharp_the_inputs_are_asked():
     W = sampled(300, 400, tolerance=1e-3)
     A, B = rows(5, 400, 1), rows(5, 400, 2)

@@ -106,6 +106,22 @@ def _digits(count, times):
     return accuracies(ensemble, batch.inputs[4000:], batch.labels[4000:], times).tolist()
 
 
+@pytest.mark.parametrize("share", [0.02, 0.98])
+def test_the_best_time_is_found_wherever_it_is(share):
+    """Targets along one mode, of which the truth is a share: it is reached at t = -ln(1 - share) / lambda.
+
+    A small share of the strongest mode is learned long before 1 / lambda; most of the weakest long after the others.
+    """
+    gamma = np.array([0.0, 0.2])
+    x, mode = data.circle(gamma), np.array([1.0, 1.0]) if share < 0.5 else np.array([1.0, -1.0])
+    ensemble = InfiniteEnsemble(ARCH, x, mode / share, prior="zero")
+    weakest, strongest = ensemble.values.tolist()
+    assert strongest > 10 * weakest
+    found = best_time(ensemble, x, mode)
+    assert found.error < 1e-7
+    assert found.time == pytest.approx(-math.log(1 - share) / (strongest if share < 0.5 else weakest), rel=1e-3)
+
+
 def test_bad_arguments_are_named(noisy):
     x = data.circle(TEST)
     with pytest.raises(ValueError, match=r"^y_test: shape \(41,\) is needed, got \(3,\)"):
@@ -122,5 +138,7 @@ def test_bad_arguments_are_named(noisy):
         one_hot([0, 3], 3)
     with pytest.raises(ValueError, match=r"^labels: a list of whole numbers"):
         one_hot([0.5], 3)
+    with pytest.raises(ValueError, match=r"^labels: torch.Size\(\[4\]\) labels are needed, got \(3,\)"):
+        accuracy(torch.zeros(4, 2), [0, 1, 0])
     with pytest.raises(ValueError, match=r"^y_train: one column a class"):
         accuracies(noisy, x, [0] * 41, [1.0])

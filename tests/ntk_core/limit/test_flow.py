@@ -72,6 +72,16 @@ def test_the_error_is_within_its_bound(seed, longest, tolerance, k, size):
     assert (found.left.numpy() <= tolerance * np.linalg.norm(y - f_0, axis=0)).all()
 
 
+def test_what_is_left_of_a_target_is_its_own():
+    """Of a smaller copy of a target a smaller copy is left, whatever larger ones are asked with it."""
+    points = np.random.default_rng(3).standard_normal((40, 3))
+    K = limiting_kernels(Architecture(3, 1, "relu", 0.1, 3), points).ntk
+    y = np.random.default_rng(4).standard_normal(40)
+    left = gradient_flow(Counted(K), np.stack([y, 1e-3 * y], 1), [300.0], tolerance=0.3).left[0]
+    assert left[0] > 0
+    assert float(left[1] / left[0]) == pytest.approx(1e-3, rel=1e-6)
+
+
 def test_one_product_serves_all_targets_and_an_iteration_goes_on_where_it_stood(tmp_path):
     K = limiting_kernels(ARCH, X).ntk
     whole = Counted(K)
