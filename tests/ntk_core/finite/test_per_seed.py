@@ -8,6 +8,7 @@ import torch
 from ntk_core import Architecture, Network
 from ntk_core.finite.passes import ParameterDirection
 from ntk_core.finite.per_seed import PerSeed
+from ntk_core.finite.tangent import tangent_kernel
 
 X = torch.randn(5, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 LATER = torch.randn(3, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
@@ -78,3 +79,13 @@ def test_a_part_of_a_network_goes_its_own_way_and_comes_back(weights):
     torch.testing.assert_close(whole(X)[1], before[1], rtol=1e-12, atol=1e-12)  # padding adds zeros, in another order
     if weights == "dense":
         assert all(torch.equal(a.W[1], b.W[1]) for a, b in zip(whole.layers, network().layers, strict=True))
+
+
+def test_features_of_two_networks_are_chosen_seed_by_seed():
+    """Kernels included, whatever weights and biases count for."""
+    arch = Architecture(3, 6, "tanh", beta=0.7, w_std=1.4)
+    one, other = (Network.init(arch, [k, k + 1], dtype=torch.float64).features(X) for k in (0, 5))
+    both = one.where(torch.tensor([True, False]), other)
+    mine, theirs, found = (tangent_kernel(features, features) for features in (one, other, both))
+    torch.testing.assert_close(found, torch.stack([mine[0], theirs[1]]), rtol=0, atol=0)
+    assert torch.equal(both.done.outputs, torch.stack([one.done.outputs[0], other.done.outputs[1]]))
