@@ -85,6 +85,8 @@ def test_one_hot_targets_are_centred():
     np.testing.assert_allclose(y, [[-1 / 3, -1 / 3, 2 / 3], [2 / 3, -1 / 3, -1 / 3]], rtol=1e-15)
     assert accuracy(y, [2, 1]).item() == 0.5
     assert accuracy(torch.stack([y, -y]), [2, 0]).tolist() == [1.0, 0.0]
+    with pytest.raises(ValueError, match=r"^labels: torch.Size\(\[4\]\) labels are needed, got \(3,\)"):
+        accuracy(torch.zeros(4, 2), [0, 1, 0])
 
 
 def test_the_infinite_network_reads_digits():
@@ -138,7 +140,5 @@ def test_bad_arguments_are_named(noisy):
         one_hot([0, 3], 3)
     with pytest.raises(ValueError, match=r"^labels: a list of whole numbers"):
         one_hot([0.5], 3)
-    with pytest.raises(ValueError, match=r"^labels: torch.Size\(\[4\]\) labels are needed, got \(3,\)"):
-        accuracy(torch.zeros(4, 2), [0, 1, 0])
     with pytest.raises(ValueError, match=r"^y_train: one column a class"):
         accuracies(noisy, x, [0] * 41, [1.0])
