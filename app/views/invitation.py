@@ -35,7 +35,7 @@ def call(
         return "These settings cannot be run; the sentence above says why."
     after = f"in about {phrases.seconds(plan.seconds)}"
     if failed:
-        return f"No networks before training here: {failed}. Train draws them, {after}."
+        return f"No networks before training here: {failed}. {action} draws them, {after}."
     if unasked:
         shown, done = unasked
         return f"{shown} {action} {done}, {after}."

@@ -68,14 +68,14 @@ def plan(spec: Spec) -> Plan:
     speeds = machine.speeds(device)
     everything = pieces(spec)
     largest = max(_bytes(spec, piece) * together(spec, piece) for piece in everything)
-    seconds = sum(_seconds(spec, piece, speeds) for piece in everything)
+    seconds = total_seconds(spec, speeds)
     refusal = _pieces.too_large(largest, device, "the widths or the depths")
     return Plan((), largest, seconds, device, refusal, _warnings(spec))
 
 
-def usual_seconds(spec: Spec) -> float:
-    """Those of all pieces on a usual machine: what follows from them is the same everywhere."""
-    return sum(_seconds(spec, piece, machine.USUAL) for piece in pieces(spec))
+def total_seconds(spec: Spec, speeds: machine.Speeds = machine.USUAL) -> float:
+    """Of all pieces, one after the other; what follows from a usual machine's is the same everywhere."""
+    return sum(_seconds(spec, piece, speeds) for piece in pieces(spec))
 
 
 def _warnings(spec: Spec) -> tuple[str, ...]:

@@ -74,15 +74,15 @@ def plan(spec: Spec, stable_rate: float) -> Plan:
     speeds = machine.speeds(device)
     everything = pieces(spec)
     largest = max(_bytes(spec, spec.widths[piece.width]) * (piece.last - piece.first) for piece in everything)
-    seconds = sum(_seconds(spec, piece, speeds) for piece in everything)
+    seconds = total_seconds(spec, speeds)
     too_large = _pieces.too_large(largest, device, "the widths or the depth")
     refusal = _too_many(everything) or too_large or _too_many_unknowns(spec)
     return Plan((), largest, seconds, device, refusal, _warnings(spec, stable_rate))
 
 
-def usual_seconds(spec: Spec) -> float:
-    """Those of all pieces on a usual machine: what follows from them is the same everywhere."""
-    return sum(_seconds(spec, piece, machine.USUAL) for piece in pieces(spec))
+def total_seconds(spec: Spec, speeds: machine.Speeds = machine.USUAL) -> float:
+    """Of all pieces, one after the other; what follows from a usual machine's is the same everywhere."""
+    return sum(_seconds(spec, piece, speeds) for piece in pieces(spec))
 
 
 def _too_many(everything: list[Piece]) -> str | None:

@@ -203,8 +203,8 @@ def _strongest(update: Update) -> np.ndarray:
     S, N = update.outputs.shape[:2]
     shown = np.full((S, min(SHOWN, N)), np.nan)
     found = update.eigenvalues.flip(-1)[:, :SHOWN].numpy()
-    if update.index == 0 and found.shape == shown.shape:
-        shown[:] = found
+    if update.index == 0:
+        shown[:, : found.shape[1]] = found
     return shown
 
 

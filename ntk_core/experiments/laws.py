@@ -88,7 +88,7 @@ def sketch(spec: Spec) -> Spec | None:
 
     name, few = ("trained", FEW_TRAINED) if spec.measure == "training" else ("seeds", FEW)
     first = spec.model_copy(update={name: min(few, spec.networks // 2), "piece": FEW})
-    if first.networks < 2 or _laws_pieces.usual_seconds(first) > SKETCH_SECONDS:
+    if first.networks < 2 or _laws_pieces.total_seconds(first) > SKETCH_SECONDS:
         return None
     return first
 

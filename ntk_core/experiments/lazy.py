@@ -201,7 +201,7 @@ def sketch(spec: Spec) -> Spec | None:
     one = spec.model_copy(update={"seeds": 1})
     if spec.of_a_table or spec.seeds == 1:
         return None
-    return one if _lazy_pieces.usual_seconds(one) <= SKETCH_SECONDS else None
+    return one if _lazy_pieces.total_seconds(one) <= SKETCH_SECONDS else None
 
 
 def parts(spec: Spec, plan: Plan, workers: int) -> tuple[Part, ...]:

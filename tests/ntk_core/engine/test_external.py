@@ -196,7 +196,7 @@ def test_a_killed_web_process_leaves_the_others_run_alone(cluster, toy):
 
 def test_a_sweep_of_two_hundred_parts_survives_a_worker_and_is_kept(store):
     spec = experiments.parse({
-        "experiment": "laws", "measure": "spread", "widths": [8, 16], "depths": [2, 3], "seeds": 50, "piece": 1,
+        "experiment": "laws", "measure": "training", "widths": [8, 16], "depths": [2, 3], "trained": 50, "piece": 1,
         "time": 4.0,
     })  # fmt: skip
     cluster = Cluster()
