@@ -68,8 +68,8 @@ def live_chart(
         key: the spec's key. While it stays the same, zoom and frames are kept.
         panels: what to show, in order.
         limit: where the pictures of the limit alone are (`app.web.limit_pictures.address`).
-        run: {"key", "url", "viewer", "quiet", "ended"} of a run to follow, or None; of an ended one only the last
-            frame is drawn until another is asked for.
+        run: {"key", "url", "viewer", "quiet", "ended", "action"} of a run to follow, or None; of an ended one only
+            the last frame is drawn until another is asked for. `action` is what the page's button says.
         call: what "Train" would do, said until there is a run that was asked for; "" where nothing can be trained.
         facts: a line under the panels.
         start: which of the limit's pictures to show first.

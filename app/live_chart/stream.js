@@ -81,7 +81,8 @@ function finish(s, end) {
   if (s.data.run && s.data.run.ended) schedule(s)
   else if (end.state === "finished") tellTheServer(s)
   if (s.data.run && s.data.run.quiet) {
-    if (end.state === "failed") say(s, `No networks before training here: ${end.error}. Train draws them.`)
+    const { action } = s.data.run
+    if (end.state === "failed") say(s, `No networks before training here: ${end.error}.${action ? ` ${action} draws them.` : ""}`)
     return
   }
   const spent = s.last ? ` after ${seconds(s.last.elapsed)}` : ""

@@ -231,7 +231,9 @@ def _call(view: View, spec: Any, plan: Plan, run: dict[str, Any] | None) -> str:
 def _chart(view: View, resolved: Resolved, preview: Preview, run: dict[str, Any] | None, call: str = "") -> None:
     """The live chart; a click in it takes effect at the next run of the script. `call` is said until there is a run."""
     spec, options, theory = resolved.spec, resolved.options, preview.theory
-    address = run and {**run, "url": run_address(run["key"], options, run["attempt"], spec.key)}
+    address = run and {
+        **run, "url": run_address(run["key"], options, run["attempt"], spec.key), "action": view.action(spec),
+    }  # fmt: skip
     point = live_chart(
         view.name,
         spec.key,

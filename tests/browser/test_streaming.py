@@ -85,6 +85,15 @@ def test_a_server_that_stays_away_is_given_up_and_can_be_asked_again(open_page):
     expect(page.locator(".ntk-message")).to_have_text(re.compile("Finished"))
 
 
+def test_networks_that_could_not_be_drawn_unasked_are_told_by_the_name_of_the_button(open_page):
+    page = open_page("laws?widths=32,64&seeds=5", apart=True, failing="/stream")
+    end = 'id: 3\nevent: end\ndata: {"state":"failed","error":"the worker died"}\n\n'
+    page.route(STREAM, lambda route: route.fulfill(status=200, content_type="text/event-stream", body=end))
+    page.reload()
+    said = "No networks before training here: the worker died. Draw networks draws them."
+    expect(page.locator(".ntk-message")).to_have_text(said)
+
+
 def test_turning_points_are_read_out_and_seconds_are_not(open_page):
     page = opened(open_page, 105)
     page.evaluate(SPOKEN)
