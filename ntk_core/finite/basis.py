@@ -145,17 +145,17 @@ class Basis:
     def root_of_rest(self, A: Tensor, coordinates: Tensor) -> Tensor | None:
         """The symmetric root of R R^T, (S, N, N), for the rest R of A's rows beyond the span; None if all is known.
 
-        Of A A^T less that of the coordinates: rests below a thousandth drown in rounding, which the tolerance of
-        backward queries is far above.
+        Of A A^T less that of the coordinates, whose squares are rounded: what is below that is not there.
         """
         whole = _gram(A)
         rest = whole - _gram(coordinates)
         sizes = [torch.diagonal(G, dim1=-2, dim2=-1) for G in (rest, whole)]
-        if bool((sizes[0] <= self.tolerance**2 * sizes[1]).all()):
+        if bool((sizes[0] <= max(self.tolerance**2, self.rounding) * sizes[1]).all()):
             return None
         lost = ~rest.isfinite().flatten(1).all(1)  # seeds that left the finite numbers
         values, vectors = eigh(rest.masked_fill(lost[:, None, None], 0.0))
-        root = (vectors * values.clamp_min(0.0).sqrt()[:, None, :]) @ vectors.mT
+        told = values > self.rounding * sizes[1].amax(-1, keepdim=True)
+        root = (vectors * torch.where(told, values, 0.0).sqrt()[:, None, :]) @ vectors.mT
         return root.masked_fill(lost[:, None, None], torch.nan).to(A.dtype)
 
     def append(self, directions: Tensor, images: Tensor) -> None:

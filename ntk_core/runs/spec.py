@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from ntk_core.activations.known_names import check_activation
 
-RESULTS_VERSION = 10  # raise it when a change of the code changes a run's numbers
+RESULTS_VERSION = 11  # raise it when a change of the code changes a run's numbers
 
 MAX_STEPS = 1_000_000
 MAX_FLOW = 1e9  # time of gradient flow, which has no steps: as far as the most steps of the largest rate

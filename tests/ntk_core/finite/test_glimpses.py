@@ -77,6 +77,20 @@ def test_what_is_known_is_answered_as_ever():
         torch.testing.assert_close(W.multiply_transposed(new) @ A.mT, new @ forward.mT)  # (D W) a = D (W a)
 
 
+@pytest.mark.parametrize("new", [0, 1])
+def test_what_is_known_gets_no_noise_where_it_is_known_more_finely_than_squares_can_tell(new):
+    """Whether or not something new is asked along with it."""
+    W = Sampled(400, 600, range(2), 1, torch.float32, CPU, 1e-6)
+    D = each(rows(60, 400, 2).float(), W)
+    W.multiply(each(rows(40, 600, 1).float(), W))
+    back = W.multiply_transposed(D)
+    mixed = each(rows(30, 60, 3).float(), W)
+    with W.looking(once=True):
+        asked = torch.cat([mixed @ D, each(rows(new, 400, 4).float(), W)], 1)
+        error = (W.multiply_transposed(asked)[:, :30] - mixed @ back).norm() / back.norm()
+    assert error < 3e-5
+
+
 def test_it_leaves_no_trace_and_repeats_itself():
     one, two = matrices(2, 40, 60), matrices(2, 40, 60)
     A, D = each(rows(4, 60, 1), one), each(rows(3, 40, 2), one)
