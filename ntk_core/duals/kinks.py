@@ -35,8 +35,10 @@ def half_moment(j: int) -> float:
 
 
 def moment(j: int, variance: float) -> float:
-    """E[(u^j / j!)^2] for u ~ N(0, variance)."""
-    return variance**j * math.prod(range(1, 2 * j, 2)) / math.factorial(j) ** 2
+    """E[(u^j / j!)^2] for u ~ N(0, variance); infinite where that is beyond all numbers."""
+    with np.errstate(over="ignore"):
+        power = float(np.float64(variance) ** j)
+    return power * math.prod(range(1, 2 * j, 2)) / math.factorial(j) ** 2
 
 
 def coefficients(jumps: Sequence[float], q: Floats, terms: int) -> Floats:

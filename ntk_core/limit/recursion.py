@@ -17,6 +17,7 @@ from ntk_core.duals.series import TABLES
 # Elements of a strip: few enough that the arrays in use stay in the cache, and enough that threads, which need the
 # interpreter's lock between operations, seldom meet there.
 STRIP = 131072
+FARTHEST = 1e150  # a variance: the product of two is a number
 ENTIRE = 128**2  # elements up to which to leave out half of a symmetric block takes longer than to compute it
 
 
@@ -125,9 +126,9 @@ def _with_bias(arch: Architecture, X: Floats) -> Floats:
 
 
 def _finite(q_u: Floats, q_v: Floats) -> float:
-    """The largest variance; a ValueError that names the points if it is beyond all numbers."""
+    """The largest variance; a ValueError that names the points if products of variances are beyond all numbers."""
     for field, q in (("X", q_u), ("X2", q_v)):
-        if not np.isfinite(q.max()):
+        if not q.max() <= FARTHEST:
             raise ValueError(f"{field}: the kernel overflows at points as far from the origin; take a smaller norm")
     return float(max(q_u.max(), q_v.max()))
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ntk_core import Architecture, activations, limiting_kernels, threads
+from ntk_core.activations.known_names import ACTIVATIONS
 from ntk_core.limit import tiles
 from ntk_core.limit.arc_cosine import ArcCosine
 from ntk_core.limit.kernels import KernelOperator
@@ -417,6 +418,33 @@ def test_points_so_far_away_that_their_squares_overflow_are_named(name: str, dep
     ):
         with pytest.raises(ValueError, match=rf"^{field}: the kernel overflows at points as far from the origin"):
             call()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("norm", [1e-300, 1e-160, 1e-30, 1e15, 1e20, 1e50, 1e74, 1e76, 1e100, 1e153])
+@pytest.mark.parametrize("name", sorted(ACTIVATIONS))
+def test_any_norm_gets_numbers_or_a_sentence(name: str, norm: float) -> None:
+    X = norm * np.array([[1.0, 0.5], [0.3, -1.0], [1e-3, 2.0]])
+    try:
+        kernels = limiting_kernels(_arch(4, activation=name), X)
+    except ValueError as error:
+        assert norm > 1e8
+        assert str(error).endswith("norm")
+        return
+    assert norm < 1e76
+    for K in kernels:
+        assert np.isfinite(K.numpy()).all()
+        assert (K == K.T).all()
+        assert np.linalg.eigvalsh(K)[0] >= -1e-12 * float(K.max())
+
+
+@pytest.mark.parametrize("norm", [1e12, 1e20, 1e60])
+@pytest.mark.parametrize("name", ["elu", "gelu", "silu", "mish", "softplus"])
+def test_what_is_relu_from_afar_has_its_kernels(name: str, norm: float) -> None:
+    X = norm * np.array([[1.0, 0.5], [0.3, -1.0], [1e-3, 2.0]])
+    mine, relu = limiting_kernels(_arch(3, activation=name), X), limiting_kernels(_arch(3, activation="relu"), X)
+    for K, expected in zip(mine, relu, strict=True):
+        np.testing.assert_allclose(K, expected, rtol=1e-9)
 
 
 def test_inputs_of_many_kinds() -> None:
