@@ -15,13 +15,13 @@ from ntk_core.finite.passes import ParameterDirection
 from ntk_core.finite.per_seed import PerSeed
 from ntk_core.finite.tangent import Features
 from ntk_core.rules import Momentum, Rule
-from ntk_core.training.errors import Errors, Leap, finite
+from ntk_core.training.errors import Errors, Leap
 from ntk_core.training.linear_part import LinearPart, Move, matrix
 from ntk_core.training.pace import Course, Pace, Turn
 from ntk_core.training.passing import MOST_BYTES, Passing
 from ntk_core.training.resolution import closest
 from ntk_core.training.state import State
-from ntk_core.training.steps import Divergence, walk
+from ntk_core.training.steps import Divergence, finite, walk
 from ntk_core.training.velocity import accumulated
 from ntk_core.training.worth import leap_in_steps
 
@@ -60,6 +60,7 @@ class Crew(PerSeed):
         outputs = self.features.done.outputs
         S = outputs.shape[0]
         self.watch = Divergence(outputs, y)
+        self.watch.look(outputs, self.kernel)
         self.pace = Pace(S, rule, tolerance, order, worth(network, X))
         self.time = torch.zeros(S, dtype=torch.float64)
         self.leaps, self.rejected, self.walked = (torch.zeros(S, dtype=torch.long) for _ in range(3))
@@ -234,7 +235,7 @@ class Crew(PerSeed):
         everyone = bool(accepted.all())
         self.features = features if everyone else features.where(accepted, self.features)
         self.kernel = kernel if everyone else torch.where(accepted[:, None, None], kernel, self.kernel)
-        self.watch.look(self.features.done.outputs)
+        self.watch.look(self.features.done.outputs, self.kernel)
         self._here = None
 
     def _worked_out(self, turn: Turn) -> tuple[Move, LinearPart | None]:

@@ -219,11 +219,6 @@ class Errors(PerSeed):
         self._leaping = self._leaping | (accepted & ~exact)
 
 
-def finite(outputs: Tensor) -> Tensor:
-    """Which seeds' outputs (S, N, n_out) are all finite, (S,)."""
-    return torch.isfinite(outputs).flatten(1).all(-1)
-
-
 def _norm(kernel: Tensor) -> Tensor:
     return squares(kernel).sqrt()
 

@@ -18,6 +18,7 @@ from ntk_core.rules import GradientFlow, Momentum, Response, Rule
 from ntk_core.training.curvature import Curvature
 from ntk_core.training.misplaced import misplaced
 from ntk_core.training.modes import Modes
+from ntk_core.training.steps import finite
 
 
 @dataclass
@@ -63,7 +64,8 @@ class LinearPart:
         self._cost = cost
         outputs = features.done.outputs if outputs is None else outputs
         self.N, self._outputs = outputs.shape[1], outputs.double().flatten(1)
-        self.K = clean(matrix(features) if kernel is None else kernel, alive)
+        kernel = matrix(features) if kernel is None else kernel
+        self.K = clean(kernel, alive & finite(kernel))
         self.pushed = None
         if velocity is not None:
             pushed = network.pushforward(features.done, [(1.0, velocity)])

@@ -92,10 +92,12 @@ class Divergence(PerSeed):
         """Nothing is left to train."""
         return bool(self.diverged.all())
 
-    def look(self, outputs: Tensor) -> None:
-        """Marks the seeds whose residual is no longer finite, or has grown a millionfold."""
+    def look(self, outputs: Tensor, kernel: Tensor | None = None) -> None:
+        """Marks the seeds whose residual, or kernel, is no longer finite, or whose residual has grown a millionfold."""
         size = (outputs - self.y).square().mean((1, 2)).sqrt()
         self.diverged = self.diverged | ~(size < self.limit)
+        if kernel is not None:
+            self.diverged = self.diverged | ~finite(kernel)
 
     def silence(self, direction: ParameterDirection, outputs: Tensor, resting: Tensor | None = None) -> None:
         """Marks diverged seeds and removes their part of a direction, and that of the seeds that rest (S,)."""
@@ -108,6 +110,11 @@ class Divergence(PerSeed):
     def shown(self, outputs: Tensor) -> Tensor:
         """Outputs with NaN where a seed has diverged: a person sees a gap, not a made-up number."""
         return outputs.masked_fill(self.diverged[:, None, None], torch.nan) if bool(self.diverged.any()) else outputs
+
+
+def finite(values: Tensor) -> Tensor:
+    """Which seeds' values (S, ...) are all finite, (S,)."""
+    return torch.isfinite(values).flatten(1).all(-1)
 
 
 class Velocity:

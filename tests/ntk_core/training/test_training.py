@@ -225,6 +225,18 @@ def test_above_the_stability_limit_divergence_is_shown(method):
     assert torch.isnan(states[-1].outputs).all()
 
 
+@pytest.mark.parametrize("weights", ["dense", "sampled"])
+@pytest.mark.parametrize("rule", [GradientDescent(1.0), Momentum(1.0, 0.9)])
+@pytest.mark.parametrize("activation", ["relu", "sin"])
+def test_a_kernel_beyond_all_numbers_is_a_divergence(activation, rule, weights):
+    """Of float32, which outputs of 1e13 do not exceed."""
+    arch = Architecture(depth=3, width=64, activation=activation, beta=0.1, n_in=2)
+    net = Network.init(arch, [0, 1], weights=weights, dtype=torch.float32)
+    states = trained(net, 1e15 * Y[:, 0], [0.0, 20.0], rule=rule, method="leaps")
+    assert states[-1].diverged.all()
+    assert torch.isnan(states[-1].outputs).all()
+
+
 def test_one_diverged_seed_does_not_stop_the_others():
     net = network(seeds=[0, 1])
     net.layers[0].W[1] *= 1e9
