@@ -421,7 +421,7 @@ def test_points_so_far_away_that_their_squares_overflow_are_named(name: str, dep
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("norm", [1e-300, 1e-160, 1e-30, 1e15, 1e20, 1e50, 1e74, 1e76, 1e100, 1e153])
+@pytest.mark.parametrize("norm", [1e-300, 1e-30, 1e20, 1e74, 1e76, 1e153])
 @pytest.mark.parametrize("name", sorted(ACTIVATIONS))
 def test_any_norm_gets_numbers_or_a_sentence(name: str, norm: float) -> None:
     X = norm * np.array([[1.0, 0.5], [0.3, -1.0], [1e-3, 2.0]])
