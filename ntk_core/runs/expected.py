@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # Passes of leaps without sharp kinks: over the root of their tolerance, and for each output time; and how many times as
 # many it is worth that narrow and shallow networks walk part of the way, at width 200 and depth 5.
 PASSES, PASSES_A_TIME = 1.57, 0.68
-WALKED, WALKED_WIDTH, WALKED_DEPTH = 1.29, -0.09, -0.24
+WALKED, WALKED_WIDTH, WALKED_DEPTH = 1.2, -0.12, -0.1
 START_SECONDS = 0.06  # of the networks of one width: until their first pass, and after their last
 PRODUCTS, TRAFFIC, DECOMPOSED, SMALL = 1.65, 0.4, 1.5, 1.6  # times what the counts say at the machine's rates
 ACTIVATED, MOVED = 1.2, 70.0  # times an activation and its slope are worked out, and numbers moved, for one value

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from functools import cached_property
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,10 +13,30 @@ from scipy import integrate
 
 from ntk_core import Architecture, Network
 from tests.benchmarks import autograd, frames, reference
-from tests.benchmarks.framework import Skip
+from tests.benchmarks.framework import Context, Skip, all_rows
+from tests.benchmarks.results import check_numbers
 from tests.benchmarks.rows.cuda import on_device
 from tests.benchmarks.rows.paper import half_time, verdict
 from tests.benchmarks.runs import relative_errors
+
+BESIDE_A_PEER = {
+    "relu-kernel", "tanh-kernel", "tangent-peer", "tangent-peer-told", "limit-dynamics", "kernel-ridge", "kernel-flow",
+}  # fmt: skip
+ALONE = [row for row in all_rows() if row.section not in ("pages", "cuda", "scaling") and row.name not in BESIDE_A_PEER]
+
+
+class Anywhere(Context):
+    """Small sizes; what a machine can do is measured elsewhere."""
+
+    @cached_property
+    def limits(self):
+        return SimpleNamespace(flops32=1e11, flops64=5e10, bandwidth=2e10, arccos=3e-9)
+
+
+@pytest.mark.parametrize("row", ALONE, ids=lambda row: row.name)
+def test_every_row_that_needs_no_peer_works(row):
+    """At a small size; nothing calls rows but a person, months later."""
+    check_numbers(row.run(Anywhere(quick=True)))
 
 
 def test_frames_carry_arrays_and_plain_data():

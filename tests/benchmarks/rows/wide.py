@@ -59,7 +59,7 @@ def train_wide(width: int, time: float) -> dict[str, Any]:
     arch = Architecture(spec.depth, 1, spec.activation, spec.beta, n_in=2)
     limit = _limit_path(arch, X, torch.from_numpy(y), f[0], time)
     distance = float((f[-1] - limit).norm() / (f[-1] - f[0]).norm())
-    return {"seconds": seconds, "leaps": update.info["widths"][0]["leaps"], "distance": distance}
+    return {"seconds": seconds, "leaps": int(update.state.leaps[0]), "distance": distance}
 
 
 def leading_components(points: int, n_in: int, count: int = 5) -> dict[str, Any]:
