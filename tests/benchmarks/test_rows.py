@@ -22,7 +22,11 @@ from tests.benchmarks.runs import relative_errors
 BESIDE_A_PEER = {
     "relu-kernel", "tanh-kernel", "tangent-peer", "tangent-peer-told", "limit-dynamics", "kernel-ridge", "kernel-flow",
 }  # fmt: skip
-ALONE = [row for row in all_rows() if row.section not in ("pages", "cuda", "scaling") and row.name not in BESIDE_A_PEER]
+LONG = {"regression-20000", "tangent-jacrev", "predicted-times", "steps-or-leaps"}  # even if small
+ALONE = [
+    row for row in all_rows()
+    if row.section in ("peers", "paper") and row.name not in BESIDE_A_PEER | LONG
+]  # fmt: skip
 
 
 class Anywhere(Context):
@@ -34,7 +38,7 @@ class Anywhere(Context):
 
 
 @pytest.mark.parametrize("row", ALONE, ids=lambda row: row.name)
-def test_every_row_that_needs_no_peer_works(row):
+def test_rows_that_need_no_peer_work(row):
     """At a small size; nothing calls rows but a person, months later."""
     check_numbers(row.run(Anywhere(quick=True)))
 
