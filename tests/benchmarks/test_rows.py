@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-from functools import cached_property
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -29,18 +27,10 @@ ALONE = [
 ]  # fmt: skip
 
 
-class Anywhere(Context):
-    """Small sizes; what a machine can do is measured elsewhere."""
-
-    @cached_property
-    def limits(self):
-        return SimpleNamespace(flops32=1e11, flops64=5e10, bandwidth=2e10, arccos=3e-9)
-
-
 @pytest.mark.parametrize("row", ALONE, ids=lambda row: row.name)
 def test_rows_that_need_no_peer_work(row):
     """At a small size; nothing calls rows but a person, months later."""
-    check_numbers(row.run(Anywhere(quick=True)))
+    check_numbers(row.run(Context(quick=True)))
 
 
 def test_frames_carry_arrays_and_plain_data():
